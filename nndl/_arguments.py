@@ -1,0 +1,222 @@
+"""Checks the arrays that a layer is given against the shapes it declares.
+
+A layer states its shapes once, above its definition::
+
+    @takes(x="(N, D...)", w="(D, M)", b="(M,)")
+    def affine_forward(x, w, b): ...
+
+    @takes(cache="x (N, D...), w (D, M), b (M,)", dout="(N, M)")
+    def affine_backward(dout, cache): ...
+
+A letter stands for one size and must mean the same size wherever it appears; ``D...`` stands for all
+the remaining axes and their product; ``N>0`` refuses an empty axis; ``(...)`` accepts any shape, and
+``like x`` the shape of `x`. ``labels (N,) of C`` is an array of `N` integers from 0 to C - 1. A `cache`
+is the tuple that the forward pass returned, or, where one array is named, that array itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+Array = np.ndarray
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes(**declared: str) -> Callable[[Function], Function]:
+    """Check and convert a function's arrays before it runs; see the module's docstring.
+
+    Integers and booleans become float64; float32 and float64 stay as they are.
+    """
+
+    def decorate(function: Function) -> Function:
+        names = list(inspect.signature(function).parameters)
+
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            given = dict(zip(names, args, strict=False)) | kwargs
+            if len(given) < len(args) + len(kwargs) or not set(declared) <= set(given):
+                return function(*args, **kwargs)  # a wrong call: Python's own error says it best
+            known = _Known()
+            for name, declaration in declared.items():
+                if name == "cache":
+                    _check_cache(function.__name__, declaration, given[name], known)
+                elif declaration.startswith("labels"):
+                    given[name] = _as_labels(name, declaration, given[name], known)
+                else:
+                    given[name] = as_float_array(name, given[name])
+                    known.match(name, declaration, given[name].shape)
+            return function(**given)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+def as_float_array(name: str, value: Any) -> Array:
+    """Return `value` as an array of float32 or float64 in this machine's byte order."""
+    array = np.asarray(value)
+    if array.dtype.kind in "biu":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
+        raise TypeError(
+            f"`{name}` must be an array of float32, float64 or integers, but its dtype is "
+            f"{array.dtype}."
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+class _Known:
+    """The sizes and shapes met so far, and which argument each came from."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, tuple[int, str]] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
+    def match(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
+        """Compare a shape with its declaration, and remember the sizes that it settles."""
+        if declaration.startswith("like "):
+            other = declaration.removeprefix("like ")
+            expected = self.shapes.get(other)
+            if expected is not None and shape != expected:
+                raise ValueError(
+                    f"`{name}` must have the shape of `{other}`, {expected}, but its shape is {shape}."
+                )
+        elif declaration != "(...)":
+            self._match_axes(name, declaration, shape)
+        self.shapes[name] = shape
+
+    def _match_axes(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
+        axes = _axes(declaration)
+        open_ended = axes[-1].endswith("...")
+        if len(shape) < len(axes) - open_ended or (len(shape) > len(axes) and not open_ended):
+            raise ValueError(self._complaint(name, declaration, shape))
+        for i, axis in enumerate(axes):
+            size = math.prod(shape[i:]) if axis.endswith("...") else shape[i]
+            letter, _, minimum = axis.removesuffix("...").partition(">")
+            if minimum and size <= int(minimum):
+                raise ValueError(
+                    f"`{name}` must have {letter} > {minimum} in its shape ({', '.join(axes)}), "
+                    f"but its shape is {shape}."
+                )
+            if self.sizes.setdefault(letter, (size, name))[0] != size:
+                raise ValueError(self._complaint(name, declaration, shape))
+
+    def _complaint(self, name: str, declaration: str, shape: tuple[int, ...]) -> str:
+        settled = {
+            letter: self.sizes[letter]
+            for axis in _axes(declaration)
+            if (letter := re.split(r"[.>]", axis)[0]) in self.sizes
+            and self.sizes[letter][1] != name
+        }
+        sizes = " and ".join(f"{letter} = {size}" for letter, (size, _) in settled.items())
+        sources = dict.fromkeys(source for _, source in settled.values())
+        context = ", ".join(f"{source}: {self.shapes[source]}" for source in sources)
+        return (
+            f"`{name}` must have shape {declaration}"
+            + (f" with {sizes}" if sizes else "")
+            + f", but its shape is {shape}"
+            + (f" ({context})." if context else ".")
+        )
+
+
+@functools.cache
+def _axes(declaration: str) -> list[str]:
+    return [axis.strip() for axis in declaration.strip("()").split(",") if axis.strip()]
+
+
+@functools.cache
+def _cache_entries(declaration: str) -> list[tuple[str, str]]:
+    return re.findall(r"(\w+)(?: (\([^)]*\)))?(?:, |$)", declaration)
+
+
+def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> None:
+    entries = _cache_entries(declaration)
+    names = ", ".join(name for name, _ in entries)
+    forward = function.replace("_backward_alt", "_backward").replace("_backward", "_forward")
+    wanted = f"`cache` must be what {forward} returned as its cache, {names}"
+    if len(entries) == 1:
+        cache = (cache,)
+    elif not isinstance(cache, tuple):
+        raise TypeError(f"{wanted}, but is of type {type(cache).__name__}.")
+    if len(cache) != len(entries):
+        raise ValueError(f"{wanted}, but has {len(cache)} entries.")
+    for (name, axes), value in zip(entries, cache, strict=True):
+        if not axes or value is None:
+            continue
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"{wanted}, but its {name} is of type {type(value).__name__}.")
+        known.match(name, axes, value.shape)
+
+
+def _as_labels(name: str, declaration: str, value: Any, known: _Known) -> Array:
+    axes, classes = declaration.removeprefix("labels ").split(" of ")
+    labels = np.asarray(value)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"`{name}` must be an array of integer class labels, but its dtype is {labels.dtype}."
+        )
+    known.match(name, axes, labels.shape)
+    count, source = known.sizes[classes]
+    if labels.size and (labels.min() < 0 or labels.max() >= count):
+        wrong = labels[(labels < 0) | (labels >= count)][0]
+        raise ValueError(
+            f"`{name}` must hold labels from 0 to {count - 1}, one of the {count} classes of "
+            f"`{source}`, but holds {wrong}."
+        )
+    return labels
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    at_least: float = -math.inf,
+    above: float = -math.inf,
+    at_most: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """Return `value` as a Python float after checking that it lies within the bounds.
+
+    A Python float, unlike a NumPy one, does not turn a float32 array that it meets into float64.
+    """
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
+        raise TypeError(f"`{name}` must be a number, but is {value!r}.")
+    if not (value >= at_least and value > above and value <= at_most and value < below):
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (
+                ("at least", at_least),
+                ("above", above),
+                ("at most", at_most),
+                ("below", below),
+            )
+            if math.isfinite(bound)
+        ]
+        raise ValueError(f"`{name}` must be {' and '.join(bounds) or 'a number'}, but is {value}.")
+    return float(value)
+
+
+def whole_number(name: str, value: Any, *, at_least: int) -> int:
+    """Return `value` as an int after checking that it is one, and not too small."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"`{name}` must be an integer, but is {value!r}.")
+    if value < at_least:
+        raise ValueError(f"`{name}` must be at least {at_least}, but is {value}.")
+    return int(value)
+
+
+def one_of(name: str, value: Any, *options: Any) -> Any:
+    """Return `value` after checking that it is one of the options."""
+    if not any(
+        value is option or (type(value) is type(option) and value == option) for option in options
+    ):
+        listed = " or ".join(repr(option) for option in options)
+        raise ValueError(f"`{name}` must be {listed}, but is {value!r}.")
+    return value

@@ -1,0 +1,58 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Update rules in one pass over the parameters, and what the compiler gave us to run them with.
+
+NumPy computes Adam's six lines as a dozen sweeps over memory, each reading and writing whole arrays.
+Here one sweep reads `w, dw, m, v` and writes `next_w, m, v`, element by element, so the arithmetic
+hides behind the memory traffic. The operations and their order are those of `nndl.optim.adam`, so
+the results are the same to the last bit, whatever the number of threads.
+"""
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.math cimport sqrt, sqrtf
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #define NNDL_OPENMP _OPENMP
+    #else
+    #define NNDL_OPENMP 0
+    #endif
+    #if defined(__clang__)
+    #define NNDL_COMPILER __VERSION__
+    #elif defined(__GNUC__)
+    #define NNDL_COMPILER "GCC " __VERSION__
+    #else
+    #define NNDL_COMPILER "unknown"
+    #endif
+    """
+    const int NNDL_OPENMP
+    const char* NNDL_COMPILER
+
+#: The date of the OpenMP standard the kernels were compiled for (201511 is 4.5); 0 without OpenMP.
+OPENMP = NNDL_OPENMP
+#: The C compiler's own name for its version.
+COMPILER = NNDL_COMPILER.decode()
+
+
+cdef inline floating square_root(floating x) noexcept nogil:
+    if floating is float:
+        return sqrtf(x)
+    else:
+        return sqrt(x)
+
+
+def adam_step(
+    const floating[::1] w, const floating[::1] dw, floating[::1] m, floating[::1] v,
+    floating[::1] next_w, double learning_rate, double beta1, double beta2, double epsilon,
+    double correction1, double correction2, int num_threads,
+):
+    """One step of Adam: fills `next_w` and updates `m` and `v` in place; all of one length."""
+    # Rounded once to the arrays' type, as NumPy rounds a Python float that meets an array.
+    cdef floating rate = learning_rate, eps = epsilon
+    cdef floating keep1 = beta1, keep2 = beta2, take1 = 1 - beta1, take2 = 1 - beta2
+    cdef floating c1 = correction1, c2 = correction2
+    cdef Py_ssize_t i
+    for i in prange(w.shape[0], nogil=True, schedule="static", num_threads=num_threads):
+        m[i] = keep1 * m[i] + take1 * dw[i]
+        v[i] = keep2 * v[i] + take2 * (dw[i] * dw[i])
+        next_w[i] = w[i] - rate * (m[i] / c1) / (square_root(v[i] / c2) + eps)

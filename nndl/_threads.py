@@ -1,0 +1,89 @@
+"""How many threads the compiled kernels use, and how they were built."""
+
+from __future__ import annotations
+
+import os
+
+from ._arguments import whole_number
+
+_chosen: int | None = None
+_forked = False
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set the number of threads that the compiled kernels use from now on.
+
+    Results do not depend on it, to the last bit.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1. None goes back to the default: the environment variable ``NNDL_NUM_THREADS``
+        if it is set, else the number of CPUs that this process may use.
+
+    Raises
+    ------
+    TypeError
+        If `n` is neither an integer nor None.
+    ValueError
+        If `n` is less than 1.
+    """
+    global _chosen
+    _chosen = None if n is None else whole_number("n", n, at_least=1)
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that the compiled kernels use.
+
+    In a process that was forked it is 1, because the OpenMP runtime's threads do not survive a fork.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable ``NNDL_NUM_THREADS`` is not a whole number of at least 1.
+    """
+    if _forked:
+        return 1
+    if _chosen is not None:
+        return _chosen
+    wish = os.environ.get("NNDL_NUM_THREADS", "").strip()
+    if not wish:
+        return _available_cpus()
+    if not wish.isdecimal() or int(wish) < 1:
+        raise ValueError(
+            f"the environment variable NNDL_NUM_THREADS must be a whole number of at least 1, "
+            f"but is {wish!r}."
+        )
+    return int(wish)
+
+
+def show_config() -> None:
+    """Print the version of the package, its threads and how its kernels were compiled."""
+    from . import __version__
+    from ._fast import _optim
+
+    openmp = f"yes ({_optim.OPENMP})" if _optim.OPENMP else "no, one thread"
+    print(f"nndl {__version__}")
+    print(f"threads   {get_num_threads()}")
+    print(f"OpenMP    {openmp}")
+    print(f"compiler  {_optim.COMPILER}")
+
+
+def _available_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _note_the_fork() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_the_fork)

@@ -1,0 +1,583 @@
+"""The layers of a fully connected network, each a dozen lines of NumPy.
+
+A layer is a pair of functions. The forward one returns its output and a cache; the backward one takes
+the gradient of the loss with respect to that output, `dout`, and the cache, and returns the gradients
+with respect to the forward function's inputs, in their order. A layer knows nothing else, least of
+all its neighbours, which is why layers can be chained freely.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._arguments import Array, number, one_of, takes
+from ._random import random_generator
+
+__all__ = [
+    "affine_backward",
+    "affine_forward",
+    "batchnorm_backward",
+    "batchnorm_backward_alt",
+    "batchnorm_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "relu_backward",
+    "relu_forward",
+    "softmax_loss",
+    "svm_loss",
+]
+
+
+# ---- affine ------------------------------------------------------------------------------------
+
+
+@takes(x="(N, D...)", w="(D, M)", b="(M,)")
+def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
+    r"""Compute an affine (fully connected) layer, ``out = x @ w + b``, on flattened examples.
+
+    Parameters
+    ----------
+    x : array, shape (N, d_1, ..., d_k)
+        A minibatch of `N` examples, each of ``D = d_1 * ... * d_k`` numbers.
+    w : array, shape (D, M)
+        Weights.
+    b : array, shape (M,)
+        Biases.
+
+    Returns
+    -------
+    out : array, shape (N, M)
+        :math:`\text{out}_{nm} = \sum_d x_{nd} w_{dm} + b_m`.
+    cache : tuple
+        ``(x, w, b)``, for `affine_backward`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together.
+    TypeError
+        If an array holds neither floats nor integers.
+    """
+    out = x.reshape(len(x), w.shape[0]) @ w + b
+    cache = x, w, b
+    return out, cache
+
+
+@takes(cache="x (N, D...), w (D, M), b (M,)", dout="(N, M)")
+def affine_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
+    r"""Compute the gradients of an affine layer.
+
+    Parameters
+    ----------
+    dout : array, shape (N, M)
+        Gradient of the loss with respect to the layer's output.
+    cache : tuple
+        From `affine_forward`.
+
+    Returns
+    -------
+    dx : array, shape (N, d_1, ..., d_k)
+        ``dout @ w.T``, in the shape of `x`.
+    dw : array, shape (D, M)
+        ``x.T @ dout``, with `x` flattened to `(N, D)`.
+    db : array, shape (M,)
+        The sum of `dout` over the examples.
+
+    Raises
+    ------
+    ValueError
+        If `dout` or `cache` does not fit.
+    TypeError
+        If `dout` holds neither floats nor integers.
+    """
+    x, w, b = cache
+    dx = (dout @ w.T).reshape(x.shape)
+    dw = x.reshape(len(x), w.shape[0]).T @ dout
+    db = dout.sum(axis=0)
+    return dx, dw, db
+
+
+# ---- ReLU --------------------------------------------------------------------------------------
+
+
+@takes(x="(...)")
+def relu_forward(x: Array) -> tuple[Array, Any]:
+    r"""Compute the rectified linear unit, :math:`\max(0, x)`, element by element.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    out : array, the shape of `x`
+    cache : array
+        `x` itself, for `relu_backward`.
+
+    Raises
+    ------
+    TypeError
+        If `x` holds neither floats nor integers.
+
+    References
+    ----------
+    Nair, Hinton. Rectified linear units improve restricted Boltzmann machines. ICML 2010.
+    """
+    out = np.maximum(0, x)
+    cache = x
+    return out, cache
+
+
+@takes(cache="x (...)", dout="like x")
+def relu_backward(dout: Array, cache: Any) -> Array:
+    """Compute the gradient of a ReLU: `dout` where the input was positive, 0 elsewhere.
+
+    At exactly 0, where the ReLU has no derivative, the gradient is taken to be 0.
+
+    Parameters
+    ----------
+    dout : array, the shape of `x`
+        Gradient of the loss with respect to the layer's output.
+    cache : array
+        From `relu_forward`.
+
+    Returns
+    -------
+    dx : array, the shape of `x`
+
+    Raises
+    ------
+    ValueError
+        If `dout` has another shape than `x`.
+    TypeError
+        If `dout` holds neither floats nor integers.
+    """
+    x = cache
+    dx = dout * (x > 0)
+    return dx
+
+
+# ---- batch normalization -----------------------------------------------------------------------
+
+
+@takes(x="(N>0, D)", gamma="(D,)", beta="(D,)")
+def batchnorm_forward(
+    x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    r"""Normalize each feature over the minibatch, then scale and shift it.
+
+    .. math:: \text{out} = \gamma \hat{x} + \beta, \qquad
+              \hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}
+
+    In training, :math:`\mu` and the biased variance :math:`\sigma^2` are those of the minibatch; the
+    running averages that the test mode uses are updated to
+    ``momentum * running + (1 - momentum) * batch`` and stored in `bn_param`.
+
+    Parameters
+    ----------
+    x : array, shape (N, D)
+    gamma : array, shape (D,)
+        Scale.
+    beta : array, shape (D,)
+        Shift.
+    bn_param : dict
+        ``mode``, 'train' or 'test'; ``eps``, 1e-5 by default; ``momentum``, 0.9 by default;
+        ``running_mean`` and ``running_var``, shape (D,), 0 by default.
+
+    Returns
+    -------
+    out : array, shape (N, D)
+    cache : tuple
+        For `batchnorm_backward` and `batchnorm_backward_alt`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the minibatch is empty, ``mode`` is unknown, ``eps`` is not above 0,
+        or ``momentum`` lies outside 0 to 1.
+    TypeError
+        If an array holds neither floats nor integers.
+
+    References
+    ----------
+    Ioffe, Szegedy. Batch normalization: accelerating deep network training by reducing internal
+    covariate shift. ICML 2015, algorithm 1.
+    """
+    mode, eps, momentum, running_mean, running_var = _batchnorm_settings(bn_param, x)
+
+    if mode == "train":
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        bn_param["running_mean"] = momentum * running_mean + (1 - momentum) * mean
+        bn_param["running_var"] = momentum * running_var + (1 - momentum) * var
+    else:
+        mean, var = running_mean, running_var
+
+    std = np.sqrt(var + eps)
+    xhat = (x - mean) / std
+    out = gamma * xhat + beta
+    cache = xhat, gamma, std, mode
+    return out, cache
+
+
+@takes(cache="xhat (N, D), gamma (D,), std (D,), mode", dout="(N, D)")
+def batchnorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
+    r"""Compute the gradients of batch normalization, node by node through its computation graph.
+
+    Parameters
+    ----------
+    dout : array, shape (N, D)
+        Gradient of the loss with respect to the layer's output.
+    cache : tuple
+        From `batchnorm_forward`. In test mode the statistics are constants, and so they are here.
+
+    Returns
+    -------
+    dx : array, shape (N, D)
+    dgamma : array, shape (D,)
+    dbeta : array, shape (D,)
+
+    Raises
+    ------
+    ValueError
+        If `dout` or `cache` does not fit.
+    TypeError
+        If `dout` holds neither floats nor integers.
+
+    References
+    ----------
+    Ioffe, Szegedy. Batch normalization. ICML 2015, section 3.
+    """
+    xhat, gamma, std, mode = cache
+    N = len(dout)
+
+    # out = gamma * xhat + beta
+    dbeta = dout.sum(axis=0)
+    dgamma = (dout * xhat).sum(axis=0)
+    dxhat = dout * gamma
+
+    # xhat = centered / std
+    dcentered = dxhat / std
+    if mode == "test":
+        return dcentered, dgamma, dbeta
+    dstd = -(dxhat * xhat).sum(axis=0) / std
+
+    # std = sqrt(var + eps), and var = mean(centered ** 2) with centered = xhat * std
+    dvar = dstd / (2 * std)
+    dcentered = dcentered + dvar * 2 * (xhat * std) / N
+
+    # centered = x - mean, and mean = sum(x) / N
+    dmean = -dcentered.sum(axis=0)
+    dx = dcentered + dmean / N
+    return dx, dgamma, dbeta
+
+
+@takes(cache="xhat (N, D), gamma (D,), std (D,), mode", dout="(N, D)")
+def batchnorm_backward_alt(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
+    r"""Compute the gradients of batch normalization by the formula simplified on paper.
+
+    .. math:: \frac{\partial L}{\partial x} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \left(
+              d - \overline{d} - \hat{x}\, \overline{d \hat{x}} \right)
+
+    where :math:`d` is `dout` and the bar is the mean over the minibatch.
+
+    Parameters
+    ----------
+    dout : array, shape (N, D)
+        Gradient of the loss with respect to the layer's output.
+    cache : tuple
+        From `batchnorm_forward`.
+
+    Returns
+    -------
+    dx : array, shape (N, D)
+    dgamma : array, shape (D,)
+    dbeta : array, shape (D,)
+
+    Raises
+    ------
+    ValueError
+        If `dout` or `cache` does not fit.
+    TypeError
+        If `dout` holds neither floats nor integers.
+    """
+    xhat, gamma, std, mode = cache
+    N = len(dout)
+    dbeta = dout.sum(axis=0)
+    dgamma = (dout * xhat).sum(axis=0)
+    if mode == "test":
+        return dout * (gamma / std), dgamma, dbeta
+    dx = (gamma / std) * (dout - dbeta / N - xhat * (dgamma / N))
+    return dx, dgamma, dbeta
+
+
+def _batchnorm_settings(
+    bn_param: dict[str, Any], x: Array
+) -> tuple[str, float, float, Array, Array]:
+    """Read `bn_param`, filling in what it leaves out."""
+    mode = one_of("bn_param['mode']", bn_param.get("mode"), "train", "test")
+    eps = number("bn_param['eps']", bn_param.get("eps", 1e-5), above=0)
+    momentum = number("bn_param['momentum']", bn_param.get("momentum", 0.9), at_least=0, at_most=1)
+    running = []
+    for key in ("running_mean", "running_var"):
+        average = np.asarray(bn_param.get(key, np.zeros(x.shape[1])), dtype=x.dtype)
+        if average.shape != x.shape[1:]:
+            raise ValueError(
+                f"`bn_param[{key!r}]` must have shape {x.shape[1:]}, one number for each feature of "
+                f"`x`, but its shape is {average.shape} (x: {x.shape})."
+            )
+        running.append(average)
+    return mode, eps, momentum, running[0], running[1]
+
+
+# ---- layer normalization -----------------------------------------------------------------------
+
+
+@takes(x="(N, D>0)", gamma="(D,)", beta="(D,)")
+def layernorm_forward(
+    x: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    r"""Normalize each example over its features, then scale and shift each feature.
+
+    .. math:: \text{out}_{nd} = \gamma_d \hat{x}_{nd} + \beta_d, \qquad
+              \hat{x}_{nd} = \frac{x_{nd} - \mu_n}{\sqrt{\sigma_n^2 + \epsilon}}
+
+    The mean :math:`\mu_n` and the biased variance :math:`\sigma_n^2` are those of one example, so
+    training and test do not differ.
+
+    Parameters
+    ----------
+    x : array, shape (N, D)
+    gamma : array, shape (D,)
+        Scale.
+    beta : array, shape (D,)
+        Shift.
+    ln_param : dict
+        ``eps``, 1e-5 by default.
+
+    Returns
+    -------
+    out : array, shape (N, D)
+    cache : tuple
+        For `layernorm_backward`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, there are no features, or ``eps`` is not above 0.
+    TypeError
+        If an array holds neither floats nor integers.
+
+    References
+    ----------
+    Ba, Kiros, Hinton. Layer normalization. arXiv:1607.06450, 2016.
+    """
+    eps = number("ln_param['eps']", ln_param.get("eps", 1e-5), above=0)
+    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    std = np.sqrt(var + eps)
+    xhat = (x - mean) / std
+    out = gamma * xhat + beta
+    cache = xhat, gamma, std
+    return out, cache
+
+
+@takes(cache="xhat (N, D), gamma (D,), std (N, 1)", dout="(N, D)")
+def layernorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
+    """Compute the gradients of layer normalization.
+
+    Parameters
+    ----------
+    dout : array, shape (N, D)
+        Gradient of the loss with respect to the layer's output.
+    cache : tuple
+        From `layernorm_forward`.
+
+    Returns
+    -------
+    dx : array, shape (N, D)
+    dgamma : array, shape (D,)
+    dbeta : array, shape (D,)
+
+    Raises
+    ------
+    ValueError
+        If `dout` or `cache` does not fit.
+    TypeError
+        If `dout` holds neither floats nor integers.
+    """
+    xhat, gamma, std = cache
+    dbeta = dout.sum(axis=0)
+    dgamma = (dout * xhat).sum(axis=0)
+    dxhat = dout * gamma
+    mean_dxhat = dxhat.mean(axis=1, keepdims=True)
+    mean_dxhat_xhat = (dxhat * xhat).mean(axis=1, keepdims=True)
+    dx = (dxhat - mean_dxhat - xhat * mean_dxhat_xhat) / std
+    return dx, dgamma, dbeta
+
+
+# ---- dropout -----------------------------------------------------------------------------------
+
+
+@takes(x="(...)")
+def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any]:
+    """Keep each unit with probability `p` and divide it by `p`; set the others to zero.
+
+    This is inverted dropout: the expected output equals the input, so the test mode is the identity.
+
+    Parameters
+    ----------
+    x : array of any shape
+    dropout_param : dict
+        ``mode``, 'train' or 'test'; ``p``, the probability of KEEPING a unit, above 0 and at most 1;
+        ``seed``, optional: an int that makes every call draw the same mask, as a numeric gradient
+        check needs; ``rng``, optional, used where there is no seed: a `numpy.random.Generator`, or
+        None for NumPy's global state.
+
+    Returns
+    -------
+    out : array, the shape of `x`
+    cache : tuple
+        ``(dropout_param, mask)``, for `dropout_backward`.
+
+    Raises
+    ------
+    ValueError
+        If ``mode`` is unknown or ``p`` lies outside its range.
+    TypeError
+        If `x` holds neither floats nor integers.
+
+    References
+    ----------
+    Srivastava et al. Dropout: a simple way to prevent neural networks from overfitting. JMLR 15,
+    2014. Their `p` is the probability of keeping a unit too, but they scale at test time.
+    """
+    mode = one_of("dropout_param['mode']", dropout_param.get("mode"), "train", "test")
+    p = number("dropout_param['p']", dropout_param.get("p"), above=0, at_most=1)
+
+    if mode == "train":
+        seed = dropout_param.get("seed")
+        rng = random_generator(dropout_param.get("rng") if seed is None else seed)
+        mask = (rng.random(x.shape) < p).astype(x.dtype) / p
+        out = x * mask
+    else:
+        mask = None
+        out = x
+    cache = dropout_param, mask
+    return out, cache
+
+
+@takes(cache="dropout_param, mask (...)", dout="like mask")
+def dropout_backward(dout: Array, cache: Any) -> Array:
+    """Compute the gradient of dropout: `dout` times the mask of the forward pass.
+
+    Parameters
+    ----------
+    dout : array, the shape of the forward pass's `x`
+        Gradient of the loss with respect to the layer's output.
+    cache : tuple
+        From `dropout_forward`.
+
+    Returns
+    -------
+    dx : array, the shape of `dout`
+
+    Raises
+    ------
+    ValueError
+        If `dout` has another shape than the mask.
+    TypeError
+        If `dout` holds neither floats nor integers.
+    """
+    dropout_param, mask = cache
+    dx = dout if mask is None else dout * mask
+    return dx
+
+
+# ---- losses ------------------------------------------------------------------------------------
+
+
+@takes(x="(N>0, C>0)", y="labels (N,) of C")
+def svm_loss(x: Array, y: Array) -> tuple[float, Array]:
+    r"""Compute the multiclass SVM (hinge) loss and its gradient.
+
+    .. math:: L = \frac{1}{N} \sum_n \sum_{j \ne y_n} \max(0,\; x_{nj} - x_{n y_n} + 1)
+
+    Parameters
+    ----------
+    x : array, shape (N, C)
+        Scores: `x[n, j]` for class `j` of example `n`.
+    y : integer array, shape (N,)
+        Labels, from 0 to C - 1.
+
+    Returns
+    -------
+    loss : float
+    dx : array, shape (N, C)
+        Gradient of the loss with respect to the scores.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the minibatch is empty, or a label lies outside its range.
+    TypeError
+        If `x` holds neither floats nor integers, or `y` anything but integers.
+
+    References
+    ----------
+    Weston, Watkins. Support vector machines for multi-class pattern recognition. ESANN 1999.
+    """
+    N = len(x)
+    rows = np.arange(N)
+    margins = np.maximum(0, x - x[rows, y][:, None] + 1)
+    margins[rows, y] = 0
+    loss = margins.sum() / N
+
+    dx = (margins > 0).astype(x.dtype) / N
+    dx[rows, y] -= dx.sum(axis=1)
+    return float(loss), dx
+
+
+@takes(x="(N>0, C>0)", y="labels (N,) of C")
+def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
+    r"""Compute the cross-entropy loss of the softmax of the scores, and its gradient.
+
+    .. math:: L = -\frac{1}{N} \sum_n \log p_{n y_n}, \qquad
+              p_{nj} = \frac{e^{x_{nj}}}{\sum_k e^{x_{nk}}}, \qquad
+              \frac{\partial L}{\partial x_{nj}} = \frac{p_{nj} - 1\{j = y_n\}}{N}
+
+    Each row's largest score is subtracted first, which changes no probability and keeps every
+    exponential at most 1, so finite scores of any size give a finite loss.
+
+    Parameters
+    ----------
+    x : array, shape (N, C)
+        Scores: `x[n, j]` for class `j` of example `n`.
+    y : integer array, shape (N,)
+        Labels, from 0 to C - 1.
+
+    Returns
+    -------
+    loss : float
+    dx : array, shape (N, C)
+        Gradient of the loss with respect to the scores.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the minibatch is empty, or a label lies outside its range.
+    TypeError
+        If `x` holds neither floats nor integers, or `y` anything but integers.
+    """
+    N = len(x)
+    rows = np.arange(N)
+    shifted = x - x.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    loss = -log_probs[rows, y].sum() / N
+
+    dx = np.exp(log_probs)
+    dx[rows, y] -= 1
+    dx /= N
+    return float(loss), dx

@@ -1,0 +1,237 @@
+"""Pictures: one style for the whole book, and the drawings that chapters share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._arguments import Array, number, whole_number
+
+__all__ = [
+    "PALETTE",
+    "draw_graph",
+    "plot_training",
+    "show_images",
+    "use_book_style",
+    "visualize_grid",
+]
+
+#: Eight colours that readers with any colour vision tell apart: Okabe and Ito, "Color universal
+#: design", 2002; the yellow, too pale for lines on white, comes last.
+PALETTE = {
+    "blue": "#0072B2",
+    "vermilion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "yellow": "#F0E442",
+}
+
+
+def use_book_style() -> None:
+    """Set matplotlib's defaults to the book's: colours, sizes, and a white ground in dark mode too."""
+    import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
+
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (7.0, 3.6),
+            "figure.dpi": 120,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": cycler(color=list(PALETTE.values())),
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 12,
+            "axes.labelsize": 12,
+            "font.size": 12,
+            "grid.color": "#dddddd",
+            "grid.linewidth": 0.8,
+            "legend.frameon": False,
+            "legend.fontsize": 11,
+            "lines.linewidth": 2.0,
+            "image.interpolation": "nearest",
+        }
+    )
+
+
+def show_images(
+    images: Array, titles: Sequence[str] | None = None, columns: int = 10, size: float = 0.8
+) -> Any:
+    """Show images in rows, each under its title.
+
+    Parameters
+    ----------
+    images : array, shape (N, C, H, W)
+        Pixels from 0 to 255, of any dtype; values outside are clipped. `C` is 1 or 3.
+    titles : sequence of str, optional
+        One for each image.
+    columns : int, optional
+        Images in a row.
+    size : float, optional
+        Width of an image in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `images` is empty or has another shape, or there are not as many titles as images.
+    """
+    import matplotlib.pyplot as plt
+
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(
+            f"`images` must have shape (N, C, H, W) with C = 1 or 3, but its shape is {images.shape}."
+        )
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"`titles` must hold {len(images)} titles, but holds {len(titles)}.")
+    columns = min(whole_number("columns", columns, at_least=1), len(images))
+    rows = math.ceil(len(images) / columns)
+    height = size * (1.3 if titles is not None else 1.05)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * height), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    for i, (ax, image) in enumerate(zip(axes.flat, pixels, strict=False)):
+        ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        if titles is not None:
+            ax.set_title(titles[i], fontsize=8, pad=2)
+    return figure
+
+
+def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
+    """Arrange images in a square grid, each stretched to the full range of brightness.
+
+    Parameters
+    ----------
+    Xs : array, shape (N, H, W, C)
+        Images, or first-layer filters.
+    ubound : float, optional
+        The brightest value of the grid.
+    padding : int, optional
+        Pixels between two images.
+
+    Returns
+    -------
+    array, shape (grid height, grid width, C)
+        Values from 0 to `ubound`; the padding and unused places are 0, a constant image is
+        ``ubound / 2``.
+
+    Raises
+    ------
+    ValueError
+        If `Xs` is empty or has another number of axes, `padding` is negative or `ubound` not above 0.
+    """
+    Xs = np.asarray(Xs)
+    if Xs.ndim != 4 or len(Xs) == 0:
+        raise ValueError(
+            f"`Xs` must have shape (N, H, W, C) with N > 0, but its shape is {Xs.shape}."
+        )
+    ubound = number("ubound", ubound, above=0)
+    padding = whole_number("padding", padding, at_least=0)
+    N, H, W, C = Xs.shape
+    side = math.ceil(math.sqrt(N))
+    grid = np.zeros((side * (H + padding) - padding, side * (W + padding) - padding, C))
+    for i, image in enumerate(Xs):
+        top, left = (i // side) * (H + padding), (i % side) * (W + padding)
+        low, high = float(image.min()), float(image.max())
+        stretched = (image - low) / (high - low) if high > low else np.full(image.shape, 0.5)
+        grid[top : top + H, left : left + W] = ubound * stretched
+    return grid
+
+
+def plot_training(solver: Any) -> Any:
+    """Draw a solver's loss by iteration and its accuracies by epoch.
+
+    Parameters
+    ----------
+    solver : nndl.solver.Solver
+        After training.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2)
+    losses = np.asarray(solver.loss_history)
+    iterations = np.arange(1, len(losses) + 1)
+    left.plot(iterations, losses, ".", markersize=2, color=PALETTE["sky"], label="each minibatch")
+    window = max(len(losses) // 50, 1)
+    if window > 1:
+        mean = np.convolve(losses, np.ones(window) / window, mode="valid")
+        left.plot(iterations[window - 1 :], mean, color=PALETTE["blue"], label=f"mean of {window}")
+        left.legend()
+    left.set(xlabel="iteration", ylabel="training loss")
+
+    epochs = np.arange(len(solver.val_acc_history))
+    right.plot(epochs, 100 * np.asarray(solver.train_acc_history), "o-", label="training")
+    right.plot(epochs, 100 * np.asarray(solver.val_acc_history), "s--", label="validation")
+    right.set(xlabel="epoch", ylabel="accuracy (%)")
+    right.legend()
+    return figure
+
+
+def draw_graph(
+    nodes: Mapping[str, tuple[float, float]],
+    edges: Sequence[tuple[str, str, str, str]],
+    *,
+    ax: Any = None,
+) -> Any:
+    """Draw a computation graph with a value over and a gradient under each edge.
+
+    Parameters
+    ----------
+    nodes : dict
+        The place ``(x, y)`` of each node, under the text to write into it. A text may end in spaces
+        to tell it from another of the same look.
+    edges : sequence of (from, to, value, gradient)
+        Names of two nodes, and two texts.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If an edge names a node that is not there.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots()
+    for start, end, value, gradient in edges:
+        for name in (start, end):
+            if name not in nodes:
+                raise ValueError(f"`edges` names the node {name!r}, which is not in `nodes`.")
+        (x0, y0), (x1, y1) = nodes[start], nodes[end]
+        arrow = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 17, "shrinkB": 17, "lw": 1.5}
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+        middle = (x0 + 0.5 * (x1 - x0), y0 + 0.5 * (y1 - y0))
+        text = {"ha": "center", "fontsize": 11, "textcoords": "offset points"}
+        ax.annotate(value, middle, (0, 4), va="bottom", color=PALETTE["blue"], **text)
+        ax.annotate(gradient, middle, (0, -4), va="top", color=PALETTE["vermilion"], **text)
+    for name, (x, y) in nodes.items():
+        circle = {"boxstyle": "circle,pad=0.35", "fc": "white", "ec": "#555555", "lw": 1.5}
+        ax.text(x, y, name.strip(), ha="center", va="center", fontsize=13, bbox=circle)
+    xs, ys = zip(*nodes.values(), strict=True)
+    ax.set(xlim=(min(xs) - 0.5, max(xs) + 0.5), ylim=(min(ys) - 0.6, max(ys) + 0.6))
+    ax.axis("off")
+    return ax.figure
