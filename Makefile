@@ -1,0 +1,74 @@
+# Two commands do all the set-up: `make book` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONNOUSERSITE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+IN_VENV := .venv/bin/python -m
+PIP_INSTALL := $(IN_VENV) pip install --quiet --constraint constraints.txt
+BUILD_TOOLS := cython meson meson-python ninja
+BOOK_SOURCES := _config.yml _toc.yml $(shell find book nndl -name '[!.]*' -type f -not -path '*/.*/*' -not -name '*.pyc')
+
+.DEFAULT_GOAL := help
+.PHONY: help install book test lab execute lint bench dist oracle clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
+
+install: .venv/installed ## create .venv and install the package, the book's and the tests' tools
+
+book: _build/built ## build the HTML book and say where to open it
+	@.venv/bin/python tools/say_where_to_read.py
+
+test: install ## run every test, then every notebook against its committed outputs
+	$(IN_VENV) pytest
+	$(IN_VENV) pytest --nbval book/
+
+lab: .venv/lab ## open the chapters in JupyterLab
+	$(IN_VENV) jupyter lab --notebook-dir=book/chapters
+
+execute: install ## run the notebooks again and store their outputs
+	.venv/bin/python tools/execute_notebooks.py book/chapters/*.ipynb
+
+lint: .venv/dev ## check style and types
+	$(IN_VENV) ruff check
+	$(IN_VENV) ruff format --check
+	$(IN_VENV) mypy
+
+bench: install ## time the compiled code against its peers
+	$(IN_VENV) benchmarks.adam
+
+dist: .venv/dev ## build the sdist, and the wheel from it
+	$(IN_VENV) build --outdir dist
+
+oracle: install ## install PyTorch, which some tests compare with when it is there
+	$(PIP_INSTALL) -e '.[oracle]' --no-build-isolation
+
+clean: ## remove everything that was built, .venv too
+	rm -rf .venv _build build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -exec rm -rf {} +
+
+# The files below are empty; their times say when each step was last done.
+
+.venv/installed: pyproject.toml constraints.txt
+	@if ! command -v "$(PYTHON)" >/dev/null; then \
+	    echo 'nndl needs Python 3.11 or newer, and found no "$(PYTHON)": install it, or name another with make PYTHON=...' >&2; exit 1; fi
+	@"$(PYTHON)" tools/check_prerequisites.py
+	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@echo 'Installing into .venv: a few minutes the first time.'
+	@$(PIP_INSTALL) $(BUILD_TOOLS)
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[book,test]'
+	@touch $@
+
+.venv/lab: .venv/installed
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[lab]'
+	@touch $@
+
+.venv/dev: .venv/installed
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+_build/built: .venv/installed $(BOOK_SOURCES)
+	$(IN_VENV) jupyter_book build . -W --keep-going --all
+	@touch $@
