@@ -148,8 +148,10 @@ class Solver:
             disable=None if self.verbose else True,
         ) as bar:
             while self.iteration < self._goal:
-                self._step()
-                self._report(bar)
+                # A loss that is not finite is an error that says more than NumPy's warnings.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    self._step()
+                    self._report(bar)
                 bar.update()
         self.model.params = copy.deepcopy(self.best_params)
         if self._best_bn_params:

@@ -30,6 +30,7 @@ def execute(path: Path) -> None:
         kernel_name=KERNEL["name"],
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
+        coalesce_streams=True,
     )
     client.execute()
     remove_volatile_metadata(notebook)

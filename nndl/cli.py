@@ -1,0 +1,78 @@
+"""The command `nndl`: the data sets, from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 1 after an error.
+
+    Parameters
+    ----------
+    argv
+        The arguments after the command's name; None takes those of this process.
+
+    Raises
+    ------
+    SystemExit
+        With status 2 if the arguments are wrong, 0 after ``--help`` and ``--version``.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (OSError, ValueError) as error:
+        print("nndl:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nndl: interrupted", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nndl", description="The tools of a textbook that runs.")
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    data = commands.add_parser("data", help="the data sets of the book")
+    actions = data.add_subparsers(required=True, metavar="action")
+
+    fetch = actions.add_parser("fetch", help="download a data set (170 MB)")
+    fetch.add_argument("name", choices=["cifar10"])
+    fetch.add_argument("--mirror", metavar="URL", help="another address of the official archive")
+    fetch.add_argument("--folder", metavar="DIR", help="where to put it, instead of the cache")
+    fetch.set_defaults(run=_fetch)
+
+    listing = actions.add_parser("list", help="what there is, and where")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version, which is looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version and stop")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from . import __version__
+
+        print(f"nndl {__version__}")
+        parser.exit()
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    from .data import cifar10
+
+    cifar10.fetch(arguments.folder, arguments.mirror or cifar10.OFFICIAL_URL)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from . import data
+    from .data import cifar10
+
+    drawn = data.shapes_file()
+    print(f"shapes   12,000 images  {drawn if drawn.is_file() else 'drawn when first used'}")
+    print(f"cifar10  60,000 images  {cifar10.find() or 'absent: nndl data fetch cifar10'}")
