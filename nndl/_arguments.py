@@ -10,8 +10,9 @@ A layer states its shapes once, above its definition::
 
 A letter stands for one size and must mean the same size wherever it appears; ``D...`` stands for all
 the remaining axes and their product; ``N>0`` refuses an empty axis; ``(...)`` accepts any shape, and
-``like x`` the shape of `x`. ``labels (N,) of C`` is an array of `N` integers from 0 to C - 1. A `cache`
-is the tuple that the forward pass returned, or, where one array is named, that array itself.
+``like x`` the shape of `x`. ``labels (N,) of C`` is an array of `N` integers from 0 to C - 1, ``dict``
+a dict of settings. A `cache` is the tuple that the forward pass returned, or, where one array is named,
+that array itself; an entry marked ``?`` may be None.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import operator
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -47,6 +49,8 @@ def takes(**declared: str) -> Callable[[Function], Function]:
             for name, declaration in declared.items():
                 if name == "cache":
                     _check_cache(function.__name__, declaration, given[name], known)
+                elif declaration == "dict":
+                    _check_dict(name, given[name])
                 elif declaration.startswith("labels"):
                     given[name] = _as_labels(name, declaration, given[name], known)
                 else:
@@ -102,7 +106,7 @@ class _Known:
             letter, _, minimum = axis.removesuffix("...").partition(">")
             if minimum and size <= int(minimum):
                 raise ValueError(
-                    f"`{name}` must have {letter} > {minimum} in its shape ({', '.join(axes)}), "
+                    f"`{name}` must have {letter} > {minimum} in its shape {_bare(declaration)}, "
                     f"but its shape is {shape}."
                 )
             if self.sizes.setdefault(letter, (size, name))[0] != size:
@@ -119,7 +123,7 @@ class _Known:
         sources = dict.fromkeys(source for _, source in settled.values())
         context = ", ".join(f"{source}: {self.shapes[source]}" for source in sources)
         return (
-            f"`{name}` must have shape {declaration}"
+            f"`{name}` must have shape {_bare(declaration)}"
             + (f" with {sizes}" if sizes else "")
             + f", but its shape is {shape}"
             + (f" ({context})." if context else ".")
@@ -131,14 +135,24 @@ def _axes(declaration: str) -> list[str]:
     return [axis.strip() for axis in declaration.strip("()").split(",") if axis.strip()]
 
 
+def _bare(declaration: str) -> str:
+    """Return a declaration as a reader would write the shape."""
+    return re.sub(r">\d+", "", declaration)
+
+
+def _check_dict(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise TypeError(f"`{name}` must be a dict, but is {value!r}.")
+
+
 @functools.cache
-def _cache_entries(declaration: str) -> list[tuple[str, str]]:
-    return re.findall(r"(\w+)(?: (\([^)]*\)))?(?:, |$)", declaration)
+def _cache_entries(declaration: str) -> list[tuple[str, str, str]]:
+    return re.findall(r"(\w+)(\??)(?: (\([^)]*\)))?(?:, |$)", declaration)
 
 
 def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> None:
     entries = _cache_entries(declaration)
-    names = ", ".join(name for name, _ in entries)
+    names = ", ".join(name for name, _, _ in entries)
     forward = function.replace("_backward_alt", "_backward").replace("_backward", "_forward")
     wanted = f"`cache` must be what {forward} returned as its cache, {names}"
     if len(entries) == 1:
@@ -147,10 +161,10 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
         raise TypeError(f"{wanted}, but is of type {type(cache).__name__}.")
     if len(cache) != len(entries):
         raise ValueError(f"{wanted}, but has {len(cache)} entries.")
-    for (name, axes), value in zip(entries, cache, strict=True):
-        if not axes or value is None:
+    for (name, optional, axes), value in zip(entries, cache, strict=True):
+        if not axes or (optional and value is None):
             continue
-        if not isinstance(value, np.ndarray):
+        if not isinstance(value, (np.ndarray, np.generic)):
             raise TypeError(f"{wanted}, but its {name} is of type {type(value).__name__}.")
         known.match(name, axes, value.shape)
 
@@ -182,13 +196,17 @@ def number(
     at_most: float = math.inf,
     below: float = math.inf,
 ) -> float:
-    """Return `value` as a Python float after checking that it lies within the bounds.
+    """Return `value` as a Python float after checking that it is finite and within the bounds.
 
     A Python float, unlike a NumPy one, does not turn a float32 array that it meets into float64.
     """
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value):
+    array = np.asarray(value)
+    if array.ndim or array.dtype.kind not in "iuf":
         raise TypeError(f"`{name}` must be a number, but is {value!r}.")
-    if not (value >= at_least and value > above and value <= at_most and value < below):
+    result = float(array)
+    if not math.isfinite(result):
+        raise ValueError(f"`{name}` must be a finite number, but is {result}.")
+    if not (at_least <= result <= at_most and above < result < below):
         bounds = [
             f"{word} {bound:g}"
             for word, bound in (
@@ -199,23 +217,28 @@ def number(
             )
             if math.isfinite(bound)
         ]
-        raise ValueError(f"`{name}` must be {' and '.join(bounds) or 'a number'}, but is {value}.")
-    return float(value)
+        raise ValueError(f"`{name}` must be {' and '.join(bounds)}, but is {value}.")
+    return result
 
 
-def whole_number(name: str, value: Any, *, at_least: int) -> int:
-    """Return `value` as an int after checking that it is one, and not too small."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"`{name}` must be an integer, but is {value!r}.")
-    if value < at_least:
-        raise ValueError(f"`{name}` must be at least {at_least}, but is {value}.")
-    return int(value)
+def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    """Return `value` as an int after checking that it is one, neither too small nor too large."""
+    try:
+        if isinstance(value, (bool, np.bool)) or np.ndim(value):
+            raise TypeError
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{name}` must be an integer, but is {value!r}.") from None
+    if result < at_least or (at_most is not None and result > at_most):
+        bounds = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+        raise ValueError(f"`{name}` must be {bounds}, but is {result}.")
+    return result
 
 
-def one_of(name: str, value: Any, *options: Any) -> Any:
+def one_of(name: str, value: Any, *options: str | None) -> Any:
     """Return `value` after checking that it is one of the options."""
     if not any(
-        value is option or (type(value) is type(option) and value == option) for option in options
+        value is option or (isinstance(value, str) and value == option) for option in options
     ):
         listed = " or ".join(repr(option) for option in options)
         raise ValueError(f"`{name}` must be {listed}, but is {value!r}.")

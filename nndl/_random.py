@@ -12,7 +12,7 @@ from ._arguments import whole_number
 RandomSource = np.random.Generator | np.random.RandomState | int | None
 
 
-def random_generator(rng: RandomSource = None) -> Any:
+def random_generator(rng: RandomSource = None, name: str = "rng") -> Any:
     """Return a source of random numbers with the methods of `numpy.random.Generator`.
 
     Parameters
@@ -20,6 +20,8 @@ def random_generator(rng: RandomSource = None) -> Any:
     rng : numpy.random.Generator, int or None
         A generator is returned as it is, an int seeds a new one, and None means NumPy's global state,
         so that ``np.random.seed`` works as readers expect.
+    name : str, optional
+        What to call it in an error.
 
     Returns
     -------
@@ -38,6 +40,6 @@ def random_generator(rng: RandomSource = None) -> Any:
         return rng
     if isinstance(rng, bool) or not hasattr(rng, "__index__"):
         raise TypeError(
-            f"`rng` must be a numpy.random.Generator, an int seed or None, but is {rng!r}."
+            f"`{name}` must be a numpy.random.Generator, an int seed or None, but is {rng!r}."
         )
-    return np.random.default_rng(whole_number("rng", rng, at_least=0))
+    return np.random.default_rng(whole_number(name, rng, at_least=0))

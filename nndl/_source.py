@@ -59,20 +59,21 @@ def _without_docstrings(text: str) -> str:
     import ast
 
     lines = text.splitlines()
+    dropped: set[int] = set()
     for node in ast.walk(ast.parse(text)):
-        if (
-            isinstance(node, (ast.FunctionDef, ast.ClassDef))
-            and ast.get_docstring(node) is not None
-        ):
-            first = node.body[0]
-            assert first.end_lineno is not None
-            for number in range(first.lineno - 1, first.end_lineno):
-                lines[number] = "\0"
-            after = first.end_lineno
-            if (
-                isinstance(node, ast.FunctionDef)
-                and after < len(lines)
-                and not lines[after].strip()
-            ):
-                lines[after] = "\0"
-    return "\n".join(line for line in lines if line != "\0")
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if ast.get_docstring(node) is None:
+            continue
+        docstring = node.body[0]
+        first, last = docstring.lineno - 1, (docstring.end_lineno or docstring.lineno) - 1
+        before = lines[first][: docstring.col_offset]
+        if len(node.body) == 1 or before.strip():
+            # A body must remain: an ellipsis takes the docstring's place.
+            lines[first] = before + "..." + lines[last][docstring.end_col_offset :]
+            dropped.update(range(first + 1, last + 1))
+        else:
+            dropped.update(range(first, last + 1))
+            if not isinstance(node, ast.ClassDef) and not lines[last + 1].strip():
+                dropped.add(last + 1)
+    return "\n".join(line for number, line in enumerate(lines) if number not in dropped)

@@ -6,6 +6,9 @@ import os
 
 from ._arguments import whole_number
 
+#: More would exhaust the stack of the thread that starts them.
+MOST_THREADS = 1024
+
 _chosen: int | None = None
 _forked = False
 
@@ -18,7 +21,7 @@ def set_num_threads(n: int | None) -> None:
     Parameters
     ----------
     n : int or None
-        At least 1. None goes back to the default: the environment variable ``NNDL_NUM_THREADS``
+        From 1 to 1024. None goes back to the default: the environment variable ``NNDL_NUM_THREADS``
         if it is set, else the number of CPUs that this process may use.
 
     Raises
@@ -26,10 +29,10 @@ def set_num_threads(n: int | None) -> None:
     TypeError
         If `n` is neither an integer nor None.
     ValueError
-        If `n` is less than 1.
+        If `n` lies outside its range.
     """
     global _chosen
-    _chosen = None if n is None else whole_number("n", n, at_least=1)
+    _chosen = None if n is None else whole_number("n", n, at_least=1, at_most=MOST_THREADS)
 
 
 def get_num_threads() -> int:
@@ -45,7 +48,7 @@ def get_num_threads() -> int:
     Raises
     ------
     ValueError
-        If the environment variable ``NNDL_NUM_THREADS`` is not a whole number of at least 1.
+        If the environment variable ``NNDL_NUM_THREADS`` is not a whole number from 1 to 1024.
     """
     if _forked:
         return 1
@@ -54,10 +57,10 @@ def get_num_threads() -> int:
     wish = os.environ.get("NNDL_NUM_THREADS", "").strip()
     if not wish:
         return _available_cpus()
-    if not wish.isdecimal() or int(wish) < 1:
+    if not wish.isdecimal() or not 1 <= int(wish) <= MOST_THREADS:
         raise ValueError(
-            f"the environment variable NNDL_NUM_THREADS must be a whole number of at least 1, "
-            f"but is {wish!r}."
+            f"the environment variable NNDL_NUM_THREADS must be a whole number from 1 to "
+            f"{MOST_THREADS}, but is {wish!r}."
         )
     return int(wish)
 

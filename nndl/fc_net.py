@@ -80,6 +80,7 @@ class TwoLayerNet:
     ) -> None:
         self.reg = number("reg", reg, at_least=0)
         self.dtype = _float_type(dtype)
+        hidden_dim = whole_number("hidden_dim", hidden_dim, at_least=1)
         sizes = _sizes(input_dim, [hidden_dim], num_classes)
         self.params = _initial_params(sizes, weight_scale, self.dtype, random_generator(rng))
 
@@ -178,12 +179,21 @@ class FullyConnectedNet:
         use_batchnorm: bool = False,
         dropout: float | None = None,
     ) -> None:
-        if use_batchnorm:
-            normalization = "batchnorm"
-        if dropout is not None:
-            dropout_keep_ratio = dropout or 1
         self.normalization = one_of("normalization", normalization, None, "batchnorm", "layernorm")
+        if use_batchnorm:
+            if self.normalization == "layernorm":
+                raise ValueError(
+                    "`use_batchnorm` contradicts `normalization`, which is 'layernorm'."
+                )
+            self.normalization = "batchnorm"
         keep = number("dropout_keep_ratio", dropout_keep_ratio, above=0, at_most=1)
+        if dropout is not None:
+            older = number("dropout", dropout, at_least=0, at_most=1) or 1.0
+            if keep not in (1, older):
+                raise ValueError(
+                    f"`dropout` contradicts `dropout_keep_ratio`: {dropout} and {dropout_keep_ratio}."
+                )
+            keep = older
         self.use_dropout = keep != 1
         self.reg = number("reg", reg, at_least=0)
         self.dtype = _float_type(dtype)
@@ -318,7 +328,12 @@ def _sizes(input_dim: int, hidden_dims: Iterable[int], num_classes: int) -> list
 
 
 def _float_type(dtype: DTypeLike) -> np.dtype[Any]:
-    found = np.dtype(dtype)
-    if found not in (np.float32, np.float64):
-        raise ValueError(f"`dtype` must be float32 or float64, but is {found}.")
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"`dtype` must be float32 or float64, but is {dtype!r}.") from error
+    if dtype is None or found not in (np.float32, np.float64):
+        raise ValueError(
+            f"`dtype` must be float32 or float64, but is {None if dtype is None else found}."
+        )
     return found

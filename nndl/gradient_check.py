@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, number, whole_number
+from ._arguments import Array, as_float_array, number, whole_number
 from ._random import RandomSource, random_generator
 
 __all__ = [
@@ -34,19 +34,22 @@ def rel_error(x: Any, y: Any) -> float:
     Returns
     -------
     float
-        0 for equal (or empty) arrays, at most 1; NaN if either holds a NaN.
+        0 for equal (or empty) arrays, at most 1; NaN if either holds a NaN or an infinity.
 
     Raises
     ------
     ValueError
         If the shapes differ: arrays that merely broadcast against each other are not equal.
+    TypeError
+        If `x` or `y` holds neither floats nor integers.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = as_float_array("x", x), as_float_array("y", y)
     if x.shape != y.shape:
         raise ValueError(f"`x` and `y` must have one shape, but have {x.shape} and {y.shape}.")
     if x.size == 0:
         return 0.0
-    return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
+    with np.errstate(invalid="ignore"):
+        return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
 
 
 def eval_numerical_gradient(
@@ -124,10 +127,8 @@ def eval_numerical_gradient_array(
         )
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
-        # A copy, since a function may hand out the same array again.
-        up = np.array(_nudged(f, x, index, h))
-        down = _nudged(f, x, index, -h)
-        gradient[index] = np.sum((up - down) * df) / (2 * h)
+        change = _nudged(f, x, index, h) - _nudged(f, x, index, -h)
+        gradient[index] = np.sum(change * df) / (2 * h)
     return gradient
 
 
@@ -171,14 +172,15 @@ def grad_check_sparse(
     """
     h = _check(x, h)
     num_checks = whole_number("num_checks", num_checks, at_least=1)
-    if np.shape(analytic_grad) != x.shape:
+    analytic_grad = np.asarray(analytic_grad)
+    if analytic_grad.shape != x.shape:
         raise ValueError(
             f"`analytic_grad` must have the shape of `x`, {x.shape}, but its shape is "
-            f"{np.shape(analytic_grad)}."
+            f"{analytic_grad.shape}."
         )
     if x.size == 0:
         raise ValueError(f"`x` must hold at least one number, but its shape is {x.shape}.")
-    worst = 0.0
+    errors = []
     for flat in random_generator(rng).choice(x.size, num_checks):
         index = tuple(int(i) for i in np.unravel_index(flat, x.shape))
         numeric = (_nudged(f, x, index, h) - _nudged(f, x, index, -h)) / (2 * h)
@@ -186,8 +188,8 @@ def grad_check_sparse(
         print(
             f"numerical: {numeric:f} analytic: {analytic_grad[index]:f}, relative error: {error:e}"
         )
-        worst = max(worst, error)
-    return worst
+        errors.append(error)
+    return float(np.max(errors))
 
 
 def _check(x: Array, h: float) -> float:
@@ -208,6 +210,7 @@ def _nudged(f: Callable[[Array], Any], x: Array, index: tuple[int, ...], step: f
     original = x[index]
     try:
         x[index] = original + step
-        return f(x)
+        # A copy, taken before the entry goes back: `f` may return `x` itself, or one array each time.
+        return np.array(f(x))
     finally:
         x[index] = original

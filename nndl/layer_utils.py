@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._arguments import Array
+from ._arguments import Array, takes
 from .layers import (
     affine_backward,
     affine_forward,
@@ -47,6 +47,7 @@ def affine_relu_forward(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     return out, (affine_cache, relu_cache)
 
 
+@takes(cache="affine_cache, relu_cache")
 def affine_relu_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     """Compute the gradients of affine - ReLU.
 
@@ -101,6 +102,7 @@ def affine_bn_relu_forward(
     return out, (affine_cache, bn_cache, relu_cache)
 
 
+@takes(cache="affine_cache, bn_cache, relu_cache")
 def affine_bn_relu_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array, Array, Array]:
     """Compute the gradients of affine - batch normalization - ReLU.
 

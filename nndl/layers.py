@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, number, one_of, takes
+from ._arguments import Array, as_float_array, number, one_of, takes
 from ._random import random_generator
 
 __all__ = [
@@ -157,14 +157,14 @@ def relu_backward(dout: Array, cache: Any) -> Array:
         If `dout` holds neither floats nor integers.
     """
     x = cache
-    dx = dout * (x > 0)
+    dx = np.where(x > 0, dout, 0)
     return dx
 
 
 # ---- batch normalization -----------------------------------------------------------------------
 
 
-@takes(x="(N>0, D)", gamma="(D,)", beta="(D,)")
+@takes(x="(N>0, D)", gamma="(D,)", beta="(D,)", bn_param="dict")
 def batchnorm_forward(
     x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -200,7 +200,7 @@ def batchnorm_forward(
         If the shapes do not fit, the minibatch is empty, ``mode`` is unknown, ``eps`` is not above 0,
         or ``momentum`` lies outside 0 to 1.
     TypeError
-        If an array holds neither floats nor integers.
+        If an array holds neither floats nor integers, or `bn_param` is not a dict.
 
     References
     ----------
@@ -323,20 +323,20 @@ def _batchnorm_settings(
     momentum = number("bn_param['momentum']", bn_param.get("momentum", 0.9), at_least=0, at_most=1)
     running = []
     for key in ("running_mean", "running_var"):
-        average = np.asarray(bn_param.get(key, np.zeros(x.shape[1])), dtype=x.dtype)
+        average = as_float_array(f"bn_param[{key!r}]", bn_param.get(key, np.zeros(x.shape[1])))
         if average.shape != x.shape[1:]:
             raise ValueError(
                 f"`bn_param[{key!r}]` must have shape {x.shape[1:]}, one number for each feature of "
                 f"`x`, but its shape is {average.shape} (x: {x.shape})."
             )
-        running.append(average)
+        running.append(average.astype(x.dtype, copy=False))
     return mode, eps, momentum, running[0], running[1]
 
 
 # ---- layer normalization -----------------------------------------------------------------------
 
 
-@takes(x="(N, D>0)", gamma="(D,)", beta="(D,)")
+@takes(x="(N, D>0)", gamma="(D,)", beta="(D,)", ln_param="dict")
 def layernorm_forward(
     x: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -369,7 +369,7 @@ def layernorm_forward(
     ValueError
         If the shapes do not fit, there are no features, or ``eps`` is not above 0.
     TypeError
-        If an array holds neither floats nor integers.
+        If an array holds neither floats nor integers, or `ln_param` is not a dict.
 
     References
     ----------
@@ -421,7 +421,7 @@ def layernorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
 # ---- dropout -----------------------------------------------------------------------------------
 
 
-@takes(x="(...)")
+@takes(x="(...)", dropout_param="dict")
 def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any]:
     """Keep each unit with probability `p` and divide it by `p`; set the others to zero.
 
@@ -447,7 +447,7 @@ def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any
     ValueError
         If ``mode`` is unknown or ``p`` lies outside its range.
     TypeError
-        If `x` holds neither floats nor integers.
+        If `x` holds neither floats nor integers, or `dropout_param` is not a dict.
 
     References
     ----------
@@ -459,7 +459,8 @@ def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any
 
     if mode == "train":
         seed = dropout_param.get("seed")
-        rng = random_generator(dropout_param.get("rng") if seed is None else seed)
+        name = "rng" if seed is None else "seed"
+        rng = random_generator(dropout_param.get(name), f"dropout_param[{name!r}]")
         mask = (rng.random(x.shape) < p).astype(x.dtype) / p
         out = x * mask
     else:
@@ -469,7 +470,7 @@ def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any
     return out, cache
 
 
-@takes(cache="dropout_param, mask (...)", dout="like mask")
+@takes(cache="dropout_param, mask? (...)", dout="like mask")
 def dropout_backward(dout: Array, cache: Any) -> Array:
     """Compute the gradient of dropout: `dout` times the mask of the forward pass.
 
@@ -549,7 +550,7 @@ def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
               \frac{\partial L}{\partial x_{nj}} = \frac{p_{nj} - 1\{j = y_n\}}{N}
 
     Each row's largest score is subtracted first, which changes no probability and keeps every
-    exponential at most 1, so finite scores of any size give a finite loss.
+    exponential at most 1, so the loss is finite as long as the scores' differences are.
 
     Parameters
     ----------

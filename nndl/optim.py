@@ -283,7 +283,7 @@ def _arguments(w: Array, dw: Array, config: Config | None) -> tuple[Array, Array
         raise ValueError(
             f"`dw` must have the shape of `w`, {w.shape}, but its shape is {dw.shape}."
         )
-    if config is not None and not isinstance(config, dict):
+    if not isinstance(config, dict | None):
         raise TypeError(f"`config` must be a dict or None, but is {config!r}.")
     return w, dw.astype(w.dtype, copy=False), {} if config is None else config
 
@@ -300,7 +300,7 @@ def _fraction(config: Config, name: str, default: float) -> float:
 
 
 def _epsilon(config: Config) -> float:
-    return number("config['epsilon']", config.setdefault("epsilon", 1e-8), at_least=0)
+    return number("config['epsilon']", config.setdefault("epsilon", 1e-8), above=0)
 
 
 def _memory(config: Config, name: str, w: Array) -> Array:

@@ -6,11 +6,15 @@ call ``next_w, config = rule(w, dw, config)``; see `nndl.fc_net` and `nndl.optim
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+import signal
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import numpy as np
 
 from . import optim
 from ._arguments import Array, number, whole_number
+from ._files import replacing
 from ._random import RandomSource, random_generator
 
 __all__ = ["Solver", "load_checkpoint"]
@@ -68,13 +73,17 @@ class Solver:
     ----------
     loss_history : list of float
         The loss of each iteration.
-    train_acc_history, val_acc_history : list of float
-        Accuracies, between 0 and 1, after the first iteration and each epoch.
+    train_acc_history : list of float
+        Training accuracies, between 0 and 1, after the first iteration and each epoch.
+    val_acc_history : list of float
+        Validation accuracies, at the same moments.
     best_val_acc : float
     best_params : dict
         A copy of the parameters at `best_val_acc`.
-    epoch, iteration : int
-        Epochs and iterations completed so far.
+    epoch : int
+        Epochs completed so far.
+    iteration : int
+        Iterations completed so far.
 
     Raises
     ------
@@ -113,10 +122,11 @@ class Solver:
         self.checkpoint_name = checkpoint_name
         self.rng = random_generator(rng)
 
-        self.optim_configs = {name: dict(optim_config or {}) for name in model.params}
+        config = _settings(self.update_rule, optim_config)
+        self.optim_configs = {name: dict(config) for name in model.params}
         self.iterations_per_epoch = max(len(self.X_train) // self.batch_size, 1)
         self.epoch = self.iteration = 0
-        self._goal = 0
+        self._goal = self._stock_taken_at = 0
         self._order = np.arange(0)
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
@@ -129,7 +139,7 @@ class Solver:
         """Train for `num_epochs` epochs, then give the network its best parameters.
 
         After an interruption, a further call completes the epochs begun; after completion, it adds
-        `num_epochs` more.
+        `num_epochs` more, from the best parameters on, with the update rule's memory of the last step.
 
         Raises
         ------
@@ -139,20 +149,20 @@ class Solver:
         """
         from tqdm import tqdm
 
-        if self.iteration >= self._goal:
+        if self.iteration >= self._goal and not self._stock_is_due():
             self._goal += self.num_epochs * self.iterations_per_epoch
-        with tqdm(
-            total=self._goal,
-            initial=self.iteration,
-            leave=False,
-            disable=None if self.verbose else True,
-        ) as bar:
-            while self.iteration < self._goal:
-                # A loss that is not finite is an error that says more than NumPy's warnings.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    self._step()
-                    self._report(bar)
-                bar.update()
+        # A loss that is not finite is an error that says more than NumPy's warnings would.
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        disable = None if self.verbose else True
+        with (
+            quiet,
+            tqdm(total=self._goal, initial=self.iteration, leave=False, disable=disable) as bar,
+        ):
+            while self.iteration < self._goal or self._stock_is_due():
+                if self._stock_is_due():
+                    self._take_stock(bar)
+                else:
+                    self._step(bar)
         self.model.params = copy.deepcopy(self.best_params)
         if self._best_bn_params:
             self.model.bn_params = copy.deepcopy(self._best_bn_params)
@@ -179,14 +189,12 @@ class Solver:
         Raises
         ------
         ValueError, TypeError
-            If `X` and `y` differ in length or are empty, or a number lies outside its range.
+            If `X` and `y` differ in length or are empty, `y` is not one label per image, or a number
+            lies outside its range.
         """
         num_samples = _sample_size("num_samples", num_samples)
         batch_size = whole_number("batch_size", batch_size, at_least=1)
-        if len(X) != len(y) or len(X) == 0:
-            raise ValueError(
-                f"`X` and `y` must be of one length, at least 1, but have {len(X)} and {len(y)} entries."
-            )
+        X, y = _same_length("X", X, "y", y)
         if num_samples is not None and num_samples < len(X):
             chosen = self.rng.choice(len(X), num_samples, replace=False)
             X, y = X[chosen], y[chosen]
@@ -207,58 +215,64 @@ class Solver:
 
         return plot_training(self)
 
-    def _step(self) -> None:
-        """Take one gradient step on the next minibatch."""
+    def _step(self, bar: Any) -> None:
+        """Take one gradient step on the next minibatch: all of it, or, after an error, none."""
         place = self.iteration % self.iterations_per_epoch
         if place == 0:
             self._order = self.rng.permutation(len(self.X_train))
         batch = self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
-        loss, grads = self.model.loss(self.X_train[batch], self.y_train[batch])
-        if not math.isfinite(loss):
-            rates = {
-                config.get("learning_rate", "default") for config in self.optim_configs.values()
-            }
-            raise FloatingPointError(
-                f"the loss is {loss} at iteration {self.iteration + 1} with learning rate "
-                f"{', '.join(str(rate) for rate in rates)}. A smaller learning rate or smaller initial "
-                f"weights may help."
-            )
-        self.loss_history.append(float(loss))
-        for name, w in self.model.params.items():
-            self.model.params[name], self.optim_configs[name] = self.update_rule(
-                w, grads[name], self.optim_configs[name]
-            )
-        self.iteration += 1
+        with _restoring(getattr(self.model, "bn_params", [])):
+            loss, grads = self.model.loss(self.X_train[batch], self.y_train[batch])
+            if not math.isfinite(loss):
+                rates = {config.get("learning_rate") for config in self.optim_configs.values()}
+                raise FloatingPointError(
+                    f"the loss is {loss} at iteration {self.iteration + 1} with learning rate "
+                    f"{', '.join(str(rate or 'default') for rate in rates)}. A smaller learning rate "
+                    f"or smaller initial weights may help."
+                )
+        with _uninterrupted():
+            params, configs = {}, {}
+            for name, w in self.model.params.items():
+                config = dict(self.optim_configs[name])
+                params[name], configs[name] = self.update_rule(w, grads[name], config)
+            self.model.params.update(params)
+            self.optim_configs.update(configs)
+            self.loss_history.append(float(loss))
+            self.iteration += 1
 
-    def _report(self, bar: Any) -> None:
-        """After a step: print the loss, and at an epoch's end decay the rate and take stock."""
-        first, epoch_ends = self.iteration == 1, self.iteration % self.iterations_per_epoch == 0
+        bar.update()
         if self.verbose and (self.iteration - 1) % self.print_every == 0:
-            bar.write(
-                f"(Iteration {self.iteration} / {self._goal}) loss: {self.loss_history[-1]:f}"
-            )
-        if epoch_ends:
-            self.epoch += 1
-            for config in self.optim_configs.values():
-                if "learning_rate" in config:
-                    config["learning_rate"] *= self.lr_decay
-        if not (first or epoch_ends):
-            return
+            bar.write(f"(Iteration {self.iteration} / {self._goal}) loss: {loss:f}")
 
+    def _stock_is_due(self) -> bool:
+        """Say whether accuracies are to be taken: after the first iteration and after each epoch."""
+        here = self.iteration == 1 or self.iteration % self.iterations_per_epoch == 0
+        return here and self.iteration > self._stock_taken_at
+
+    def _take_stock(self, bar: Any) -> None:
+        """Take accuracies and keep the best parameters; after an epoch, let the learning rate decay."""
         train_acc = self.check_accuracy(self.X_train, self.y_train, self.num_train_samples)
         val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
-        self.train_acc_history.append(train_acc)
-        self.val_acc_history.append(val_acc)
+        epoch_ends = self.iteration % self.iterations_per_epoch == 0
+        with _uninterrupted():
+            self._stock_taken_at = self.iteration
+            self.train_acc_history.append(train_acc)
+            self.val_acc_history.append(val_acc)
+            if val_acc > self.best_val_acc:
+                self.best_val_acc = val_acc
+                self.best_params = copy.deepcopy(self.model.params)
+                self._best_bn_params = copy.deepcopy(getattr(self.model, "bn_params", []))
+            if epoch_ends:
+                self.epoch += 1
+                for config in self.optim_configs.values():
+                    if "learning_rate" in config:
+                        config["learning_rate"] *= self.lr_decay
+
         if self.verbose:
             epochs = self._goal // self.iterations_per_epoch
-            bar.write(
-                f"(Epoch {self.epoch} / {epochs}) train acc: {train_acc:f}; val_acc: {val_acc:f}"
-            )
-        if val_acc > self.best_val_acc:
-            self.best_val_acc = val_acc
-            self.best_params = copy.deepcopy(self.model.params)
-            self._best_bn_params = copy.deepcopy(getattr(self.model, "bn_params", []))
+            accuracies = f"train acc: {train_acc:f}; val_acc: {val_acc:f}"
+            bar.write(f"(Epoch {self.epoch} / {epochs}) {accuracies}")
         if epoch_ends and self.checkpoint_name is not None:
             path = Path(f"{os.fspath(self.checkpoint_name)}_epoch_{self.epoch}.npz")
             _save_checkpoint(path, self.model)
@@ -279,57 +293,111 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file holds other names or shapes than the network; the network is left as it was.
+        If the file is damaged or no checkpoint, or holds other names or shapes than the network; the
+        network is left as it was.
     """
-    with np.load(path, allow_pickle=False) as saved:
-        arrays = dict(saved)
-    params = _under("params.", arrays)
-    expected = {name: w.shape for name, w in model.params.items()}
-    found = {name: w.shape for name, w in params.items()}
+    arrays = _read_arrays(path)
+    current = _named_arrays(model)
+    expected = {name: array.shape for name, array in current.items()}
+    found = {name: array.shape for name, array in arrays.items()}
     if found != expected:
-        raise ValueError(f"{path} holds a network of other shapes: {found}, not {expected}.")
-    model.params = {name: params[name].astype(w.dtype) for name, w in model.params.items()}
+        differing = sorted(set(expected.items()) ^ set(found.items()))
+        raise ValueError(
+            f"{os.fspath(path)} does not fit the network: they differ in "
+            f"{', '.join(f'{name} {shape}' for name, shape in differing)}."
+        )
+    model.params = {
+        name: arrays[f"params.{name}"].astype(w.dtype) for name, w in model.params.items()
+    }
     for i, bn_param in enumerate(getattr(model, "bn_params", [])):
-        bn_param.update(_under(f"bn_params.{i}.", arrays))
+        for key in _RUNNING:
+            bn_param[key] = arrays[f"bn_params.{i}.{key}"].astype(
+                model.params[f"gamma{i + 1}"].dtype
+            )
+
+
+_RUNNING = ("running_mean", "running_var")
+
+
+def _named_arrays(model: Any) -> dict[str, Array]:
+    """Return every array that a network has learned, under the name it has in a checkpoint."""
+    arrays = {f"params.{name}": w for name, w in model.params.items()}
+    for i, bn_param in enumerate(getattr(model, "bn_params", [])):
+        for key in _RUNNING:
+            # Before its first training step, a network has running averages of zero.
+            initial = np.zeros_like(model.params[f"gamma{i + 1}"])
+            arrays[f"bn_params.{i}.{key}"] = bn_param.get(key, initial)
+    return arrays
 
 
 def _save_checkpoint(path: Path, model: Any) -> None:
-    """Write the network's arrays under a temporary name first, so that `path` is never half a file."""
-    arrays = {f"params.{name}": w for name, w in model.params.items()}
-    for i, bn_param in enumerate(getattr(model, "bn_params", [])):
-        for key in ("running_mean", "running_var"):
-            arrays[f"bn_params.{i}.{key}"] = bn_param[key]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+    with replacing(path) as file:
+        arrays: dict[str, Any] = _named_arrays(model)
+        np.savez(file, **arrays)
+
+
+def _read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    with open(path, "rb") as file:
         try:
-            np.savez(part, **arrays)
-            part.flush()
-            os.fsync(part.fileno())
-            os.replace(part.name, path)
-        except BaseException:
-            os.unlink(part.name)
-            raise
+            saved = np.load(file, allow_pickle=False)
+            if isinstance(saved, np.ndarray):
+                raise ValueError("a single array")
+            with saved:
+                return dict(saved)
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{os.fspath(path)} is not a checkpoint, or is damaged.") from error
 
 
-def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+@contextlib.contextmanager
+def _restoring(dicts: list[dict[str, Any]]) -> Iterator[None]:
+    """Put dicts back as they were if the block does not end well."""
+    before = [dict(entries) for entries in dicts]
+    try:
+        yield
+    except BaseException:
+        for entries, old in zip(dicts, before, strict=True):
+            entries.clear()
+            entries.update(old)
+        raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done, so that it is done whole."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield  # only the main thread is interrupted
+        return
+    held_back: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *args: held_back.append(args))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held_back:
+        handler(*held_back[0])
 
 
 def _images_and_labels(data: Mapping[str, Any], split: str) -> tuple[Array, Array]:
+    if not isinstance(data, Mapping):
+        raise TypeError(f"`data` must be a dict, but is {data!r}.")
     missing = [key for key in (f"X_{split}", f"y_{split}") if key not in data]
     if missing:
         raise ValueError(
             f"`data` must have the keys 'X_{split}' and 'y_{split}', but lacks {missing}."
         )
-    X, y = np.asarray(data[f"X_{split}"]), np.asarray(data[f"y_{split}"])
-    if len(X) != len(y) or len(X) == 0:
+    X, y = data[f"X_{split}"], data[f"y_{split}"]
+    return _same_length(f"data['X_{split}']", X, f"data['y_{split}']", y)
+
+
+def _same_length(X_name: str, X: Any, y_name: str, y: Any) -> tuple[Array, Array]:
+    X, y = np.asarray(X), np.asarray(y)
+    if y.ndim != 1:
+        raise ValueError(f"`{y_name}` must have shape (N,), but its shape is {y.shape}.")
+    if X.ndim == 0 or len(X) != len(y) or len(X) == 0:
         raise ValueError(
-            f"`data['X_{split}']` and `data['y_{split}']` must be of one length, at least 1, but have "
-            f"{len(X)} and {len(y)} entries."
+            f"`{X_name}` and `{y_name}` must be of one length, at least 1, but have the shapes "
+            f"{X.shape} and {y.shape}."
         )
     return X, y
 
@@ -344,6 +412,23 @@ def _resolve(update_rule: str | UpdateRule) -> UpdateRule:
         )
     readable: UpdateRule = getattr(optim, update_rule)
     return getattr(optim, f"{update_rule}_fast", readable)
+
+
+def _settings(update_rule: UpdateRule, optim_config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the update rule's settings, after checking that one of the package's own knows them."""
+    if optim_config is None:
+        return {}
+    if not isinstance(optim_config, Mapping):
+        raise TypeError(f"`optim_config` must be a dict, but is {optim_config!r}.")
+    if update_rule in (getattr(optim, name) for name in optim.__all__):
+        known = update_rule(np.zeros(1), np.zeros(1), {})[1]
+        unknown = sorted(set(optim_config) - set(known))
+        if unknown:
+            raise ValueError(
+                f"`optim_config` must hold settings of the update rule, {', '.join(known)}, but holds "
+                f"{', '.join(unknown)}."
+            )
+    return dict(optim_config)
 
 
 def _sample_size(name: str, value: int | None) -> int | None:

@@ -85,18 +85,20 @@ def show_images(
     Raises
     ------
     ValueError
-        If `images` is empty or has another shape, or there are not as many titles as images.
+        If `images` is empty or has another shape, there are not as many titles as images, or `columns`
+        or `size` is too small.
     """
     import matplotlib.pyplot as plt
 
     images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or images.size == 0:
         raise ValueError(
             f"`images` must have shape (N, C, H, W) with C = 1 or 3, but its shape is {images.shape}."
         )
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"`titles` must hold {len(images)} titles, but holds {len(titles)}.")
     columns = min(whole_number("columns", columns, at_least=1), len(images))
+    size = number("size", size, above=0)
     rows = math.ceil(len(images) / columns)
     height = size * (1.3 if titles is not None else 1.05)
     figure, axes = plt.subplots(
@@ -106,7 +108,7 @@ def show_images(
         ax.axis("off")
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     for i, (ax, image) in enumerate(zip(axes.flat, pixels, strict=False)):
-        ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        ax.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=255)
         if titles is not None:
             ax.set_title(titles[i], fontsize=8, pad=2)
     return figure
@@ -136,9 +138,9 @@ def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
         If `Xs` is empty or has another number of axes, `padding` is negative or `ubound` not above 0.
     """
     Xs = np.asarray(Xs)
-    if Xs.ndim != 4 or len(Xs) == 0:
+    if Xs.ndim != 4 or Xs.size == 0:
         raise ValueError(
-            f"`Xs` must have shape (N, H, W, C) with N > 0, but its shape is {Xs.shape}."
+            f"`Xs` must have shape (N, H, W, C) and not be empty, but its shape is {Xs.shape}."
         )
     ubound = number("ubound", ubound, above=0)
     padding = whole_number("padding", padding, at_least=0)
@@ -178,7 +180,9 @@ def plot_training(solver: Any) -> Any:
         left.legend()
     left.set(xlabel="iteration", ylabel="training loss")
 
-    epochs = np.arange(len(solver.val_acc_history))
+    # Accuracies are taken after the first iteration, which may be a whole epoch, and every epoch.
+    first = int(solver.iterations_per_epoch == 1)
+    epochs = np.arange(first, first + len(solver.val_acc_history))
     right.plot(epochs, 100 * np.asarray(solver.train_acc_history), "o-", label="training")
     right.plot(epochs, 100 * np.asarray(solver.val_acc_history), "s--", label="validation")
     right.set(xlabel="epoch", ylabel="accuracy (%)")
@@ -211,27 +215,49 @@ def draw_graph(
     Raises
     ------
     ValueError
-        If an edge names a node that is not there.
+        If there are no nodes, or an edge names one that is not there.
     """
     import matplotlib.pyplot as plt
 
+    if not nodes:
+        raise ValueError("`nodes` must hold at least one node.")
+    for name in (name for edge in edges for name in edge[:2]):
+        if name not in nodes:
+            raise ValueError(f"`edges` names the node {name!r}, which is not in `nodes`.")
     if ax is None:
         _, ax = plt.subplots()
-    for start, end, value, gradient in edges:
-        for name in (start, end):
-            if name not in nodes:
-                raise ValueError(f"`edges` names the node {name!r}, which is not in `nodes`.")
-        (x0, y0), (x1, y1) = nodes[start], nodes[end]
-        arrow = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 17, "shrinkB": 17, "lw": 1.5}
-        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
-        middle = (x0 + 0.5 * (x1 - x0), y0 + 0.5 * (y1 - y0))
-        text = {"ha": "center", "fontsize": 11, "textcoords": "offset points"}
-        ax.annotate(value, middle, (0, 4), va="bottom", color=PALETTE["blue"], **text)
-        ax.annotate(gradient, middle, (0, -4), va="top", color=PALETTE["vermilion"], **text)
-    for name, (x, y) in nodes.items():
-        circle = {"boxstyle": "circle,pad=0.35", "fc": "white", "ec": "#555555", "lw": 1.5}
-        ax.text(x, y, name.strip(), ha="center", va="center", fontsize=13, bbox=circle)
     xs, ys = zip(*nodes.values(), strict=True)
-    ax.set(xlim=(min(xs) - 0.5, max(xs) + 0.5), ylim=(min(ys) - 0.6, max(ys) + 0.6))
+    ax.set(xlim=(min(xs) - 0.4, max(xs) + 0.4), ylim=(min(ys) - 0.4, max(ys) + 0.4))
+    ax.set_aspect("equal")
     ax.axis("off")
+
+    circle = {"boxstyle": "circle,pad=0.35", "fc": "white", "ec": "#555555", "lw": 1.5}
+    drawn = {
+        name: ax.text(x, y, name.strip(), ha="center", va="center", fontsize=13, bbox=circle)
+        for name, (x, y) in nodes.items()
+    }
+    for start, end, value, gradient in edges:
+        (x0, y0), (x1, y1) = nodes[start], nodes[end]
+        arrow = {
+            "arrowstyle": "-|>",
+            "color": "#555555",
+            "lw": 1.5,
+            "patchA": drawn[start].get_bbox_patch(),
+            "patchB": drawn[end].get_bbox_patch(),
+        }
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+        # The texts stand on either side of the edge's middle, 12 points away from it.
+        length = math.hypot(x1 - x0, y1 - y0)
+        across = (-(y1 - y0) / length, (x1 - x0) / length)
+        for text, colour, side in ((value, "blue", 12), (gradient, "vermilion", -12)):
+            ax.annotate(
+                text,
+                ((x0 + x1) / 2, (y0 + y1) / 2),
+                (side * across[0], side * across[1]),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize=12,
+                color=PALETTE[colour],
+            )
     return ax.figure

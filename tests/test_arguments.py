@@ -240,7 +240,7 @@ def test_what_is_not_a_number_is_a_type_error(value):
         (0, {"above": 0}, "`p` must be above 0, but is 0."),
         (1.5, {"at_least": 0, "at_most": 1}, "`p` must be at least 0 and at most 1, but is 1.5."),
         (1, {"at_least": 0, "below": 1}, "`p` must be at least 0 and below 1, but is 1."),
-        (math.nan, {}, "`p` must be a number, but is nan."),
+        (math.nan, {}, "`p` must be a finite number, but is nan."),
         (math.nan, {"above": 0}, "but is nan."),
     ],
 )

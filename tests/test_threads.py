@@ -65,7 +65,7 @@ def test_an_empty_environment_variable_is_none(monkeypatch):
 def test_a_bad_environment_variable_is_an_error_that_names_it(monkeypatch, wish):
     monkeypatch.setenv("NNDL_NUM_THREADS", wish)
     with pytest.raises(
-        ValueError, match="NNDL_NUM_THREADS must be a whole number of at least 1, but is"
+        ValueError, match="NNDL_NUM_THREADS must be a whole number from 1 to 1024, but is"
     ):
         nndl.get_num_threads()
 
