@@ -9,6 +9,7 @@ Prints medians in milliseconds of interleaved runs in this process, and ratios t
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,8 @@ def main() -> None:
         for size in SIZES:
             w, dw = rng.standard_normal((2, size)).astype(dtype)
             functions = {"adam_fast": rule(optim.adam_fast, w, dw), "adam": rule(optim.adam, w, dw)}
-            try:
+            with suppress(ImportError):
                 functions["torch fused"] = torch_adam(w, dw)
-            except ImportError:
-                pass
             medians = interleaved_medians(functions)
             ours = medians.pop("adam_fast")
             peers = "   ".join(

@@ -230,7 +230,11 @@ def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = 
     except TypeError:
         raise TypeError(f"`{name}` must be an integer, but is {value!r}.") from None
     if result < at_least or (at_most is not None and result > at_most):
-        bounds = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+        bounds = (
+            f"at least {at_least}"
+            if at_most is None
+            else f"an integer from {at_least} to {at_most}"
+        )
         raise ValueError(f"`{name}` must be {bounds}, but is {result}.")
     return result
 

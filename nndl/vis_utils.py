@@ -72,7 +72,7 @@ def show_images(
     images : array, shape (N, C, H, W)
         Pixels from 0 to 255, of any dtype; values outside are clipped. `C` is 1 or 3.
     titles : sequence of str, optional
-        One for each image.
+        One for each image; an empty one takes no room.
     columns : int, optional
         Images in a row.
     size : float, optional
@@ -100,16 +100,15 @@ def show_images(
     columns = min(whole_number("columns", columns, at_least=1), len(images))
     size = number("size", size, above=0)
     rows = math.ceil(len(images) / columns)
-    height = size * (1.3 if titles is not None else 1.05)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * height), squeeze=False
-    )
+    titled_rows = math.ceil(sum(map(bool, titles or [])) / columns)
+    figsize = (columns * size, 1.05 * rows * size + 0.2 * titled_rows)
+    figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     for i, (ax, image) in enumerate(zip(axes.flat, pixels, strict=False)):
         ax.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=255)
-        if titles is not None:
+        if titles is not None and titles[i]:
             ax.set_title(titles[i], fontsize=8, pad=2)
     return figure
 

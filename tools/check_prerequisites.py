@@ -50,7 +50,7 @@ def check_compiler():
         source = os.path.join(folder, "probe.c")
         with open(source, "w") as file:
             file.write("#include <stdio.h>\nint main(void) { return 0; }\n")
-        if failed(subprocess, [*compiler, source, "-o", os.path.join(folder, "probe")]):
+        if failed(subprocess, compiler + [source, "-o", os.path.join(folder, "probe")]):
             sys.exit(
                 "nndl needs a C compiler, but %s cannot compile a small program: on Debian or Ubuntu, "
                 "install the packages gcc and libc6-dev." % " ".join(compiler)

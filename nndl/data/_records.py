@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import operator
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .._arguments import whole_number
+from .._files import replacing
 
 Block = npt.NDArray[np.uint8]
 
@@ -73,37 +74,9 @@ def cached(path: Path, count: int, sha256: str, make: Callable[[], Block]) -> Bl
             return block
     block = make()
     # A cache only saves time: where it cannot be written, every run makes the records.
-    with contextlib.suppress(OSError):
-        _write(path, block)
+    with contextlib.suppress(OSError), replacing(path) as file:
+        file.write(block.data)
     return block
-
-
-def _write(path: Path, block: Block) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(block.data)
-            file.flush()
-            os.fsync(file.fileno())
-        # Readers see the old file or the new one, never a part; of two writers the later one wins.
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def check_count(name: str, value: Any, most: int) -> int:
-    """Return `value` as an int from 1 to `most`."""
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be an integer, but is {value!r}.")
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{name}` must be an integer, but is {value!r}.") from None
-    if not 1 <= count <= most:
-        raise ValueError(f"`{name}` must be an integer from 1 to {most}, but is {count}.")
-    return count
 
 
 class Layout(NamedTuple):
@@ -121,7 +94,7 @@ class Layout(NamedTuple):
             ("train", "val", "test"), self[1:], counts.items(), strict=True
         ):
             most = end - start
-            size = most if count is None else check_count(name, count, most)
+            size = most if count is None else whole_number(name, count, at_least=1, at_most=most)
             ranges[part] = range(start, start + size)
             start = end
         return ranges
