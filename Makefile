@@ -70,5 +70,5 @@ clean: ## remove everything that was built, .venv too
 	@touch $@
 
 _build/built: .venv/installed $(BOOK_SOURCES)
-	$(IN_VENV) jupyter_book build . -W --keep-going --all
+	.venv/bin/jupyter-book build . -W --keep-going --all
 	@touch $@
