@@ -1,4 +1,5 @@
-"""Makes `pytest` work from any folder: the path of the nbval settings is made absolute."""
+"""Makes `pytest` work from any folder: the path of the nbval settings is made
+absolute."""
 
 from __future__ import annotations
 
@@ -7,4 +8,6 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.nbval_sanitize_with:
-        config.option.nbval_sanitize_with = config.rootpath / config.option.nbval_sanitize_with
+        config.option.nbval_sanitize_with = (
+            config.rootpath / config.option.nbval_sanitize_with
+        )

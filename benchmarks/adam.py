@@ -1,9 +1,10 @@
-"""One step of Adam: the compiled kernel against its NumPy twin, and against PyTorch's if installed.
+"""One step of Adam: the compiled kernel against its NumPy twin, and against PyTorch's
+if installed.
 
     python -m benchmarks.adam
 
-Prints medians in milliseconds of interleaved runs in this process, and ratios to the compiled kernel
-(above 1: the kernel is quicker).
+Prints medians in milliseconds of interleaved runs in this process, and ratios to the
+compiled kernel (above 1: the kernel is quicker).
 """
 
 from __future__ import annotations
@@ -46,15 +47,21 @@ def main() -> None:
     for dtype in (np.float32, np.float64):
         for size in SIZES:
             w, dw = rng.standard_normal((2, size)).astype(dtype)
-            functions = {"adam_fast": rule(optim.adam_fast, w, dw), "adam": rule(optim.adam, w, dw)}
+            functions = {
+                "adam_fast": rule(optim.adam_fast, w, dw),
+                "adam": rule(optim.adam, w, dw),
+            }
             with suppress(ImportError):
                 functions["torch fused"] = torch_adam(w, dw)
             medians = interleaved_medians(functions)
             ours = medians.pop("adam_fast")
             peers = "   ".join(
-                f"{name} {1e3 * time:.3f} ({time / ours:.2f})" for name, time in medians.items()
+                f"{name} {1e3 * time:.3f} ({time / ours:.2f})"
+                for name, time in medians.items()
             )
-            print(f"{size:>12,} {np.dtype(dtype).name:>8} {1e3 * ours:>10.3f}   {peers}")
+            print(
+                f"{size:>12,} {np.dtype(dtype).name:>8} {1e3 * ours:>10.3f}   {peers}"
+            )
 
 
 if __name__ == "__main__":

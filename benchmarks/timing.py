@@ -1,4 +1,5 @@
-"""Times functions against each other in one process, so that a noisy machine is noisy for all."""
+"""Times functions against each other in one process, so that a noisy machine is noisy
+for all."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Any
 def interleaved_medians(
     functions: Mapping[str, Callable[[], Any]], seconds: float = 3.0, warm_up: int = 2
 ) -> dict[str, float]:
-    """Call the functions in turn for about `seconds`, and return each one's median time in seconds."""
+    """Call the functions in turn for about `seconds`, and return each one's median time
+    in seconds."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(warm_up):
         for function in functions.values():

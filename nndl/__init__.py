@@ -1,7 +1,8 @@
 """nndl: the package of a textbook that runs.
 
-Readable NumPy layers (`nndl.layers`), networks made of them (`nndl.fc_net`), the update rules and
-the loop that train them (`nndl.optim`, `nndl.solver`), and the images they learn (`nndl.data`).
+Readable NumPy layers (`nndl.layers`), networks made of them (`nndl.fc_net`), the update
+rules and the loop that train them (`nndl.optim`, `nndl.solver`), and the images they
+learn (`nndl.data`).
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ A layer states its shapes once, above its definition::
     @takes(cache="x (N, D...), w (D, M), b (M,)", dout="(N, M)")
     def affine_backward(dout, cache): ...
 
-A letter stands for one size and must mean the same size wherever it appears; ``D...`` stands for all
-the remaining axes and their product; ``N>0`` refuses an empty axis; ``(...)`` accepts any shape, and
-``like x`` the shape of `x`. ``labels (N,) of C`` is an array of `N` integers from 0 to C - 1, ``dict``
-a dict of settings. A `cache` is the tuple that the forward pass returned, or, where one array is named,
-that array itself; an entry marked ``?`` may be None.
+A letter stands for one size and must mean the same size wherever it appears; ``D...``
+stands for all the remaining axes and their product; ``N>0`` refuses an empty axis;
+``(...)`` accepts any shape, and ``like x`` the shape of `x`. ``labels (N,) of C`` is an
+array of `N` integers from 0 to C - 1, ``dict`` a dict of settings. A `cache` is the
+tuple that the forward pass returned, or, where one array is named, that array itself;
+an entry marked ``?`` may be None.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def takes(**declared: str) -> Callable[[Function], Function]:
         def checked(*args: Any, **kwargs: Any) -> Any:
             given = dict(zip(names, args, strict=False)) | kwargs
             if len(given) < len(args) + len(kwargs) or not set(declared) <= set(given):
-                return function(*args, **kwargs)  # a wrong call: Python's own error says it best
+                return function(
+                    *args, **kwargs
+                )  # a wrong call: Python's own error says it best
             known = _Known()
             for name, declaration in declared.items():
                 if name == "cache":
@@ -84,7 +87,8 @@ class _Known:
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def match(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
-        """Compare a shape with its declaration, and remember the sizes that it settles."""
+        """Compare a shape with its declaration, and remember the sizes that it
+        settles."""
         if declaration.startswith("like "):
             other = declaration.removeprefix("like ")
             expected = self.shapes.get(other)
@@ -99,7 +103,9 @@ class _Known:
     def _match_axes(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
         axes = _axes(declaration)
         open_ended = axes[-1].endswith("...")
-        if len(shape) < len(axes) - open_ended or (len(shape) > len(axes) and not open_ended):
+        if len(shape) < len(axes) - open_ended or (
+            len(shape) > len(axes) and not open_ended
+        ):
             raise ValueError(self._complaint(name, declaration, shape))
         for i, axis in enumerate(axes):
             size = math.prod(shape[i:]) if axis.endswith("...") else shape[i]
@@ -119,7 +125,9 @@ class _Known:
             if (letter := re.split(r"[.>]", axis)[0]) in self.sizes
             and self.sizes[letter][1] != name
         }
-        sizes = " and ".join(f"{letter} = {size}" for letter, (size, _) in settled.items())
+        sizes = " and ".join(
+            f"{letter} = {size}" for letter, (size, _) in settled.items()
+        )
         sources = dict.fromkeys(source for _, source in settled.values())
         context = ", ".join(f"{source}: {self.shapes[source]}" for source in sources)
         return (
@@ -153,7 +161,9 @@ def _cache_entries(declaration: str) -> list[tuple[str, str, str]]:
 def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> None:
     entries = _cache_entries(declaration)
     names = ", ".join(name for name, _, _ in entries)
-    forward = function.replace("_backward_alt", "_backward").replace("_backward", "_forward")
+    forward = function.replace("_backward_alt", "_backward").replace(
+        "_backward", "_forward"
+    )
     wanted = f"`cache` must be what {forward} returned as its cache, {names}"
     if len(entries) == 1:
         cache = (cache,)
@@ -165,7 +175,9 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
         if not axes or (optional and value is None):
             continue
         if not isinstance(value, (np.ndarray, np.generic)):
-            raise TypeError(f"{wanted}, but its {name} is of type {type(value).__name__}.")
+            raise TypeError(
+                f"{wanted}, but its {name} is of type {type(value).__name__}."
+            )
         known.match(name, axes, value.shape)
 
 
@@ -196,9 +208,11 @@ def number(
     at_most: float = math.inf,
     below: float = math.inf,
 ) -> float:
-    """Return `value` as a Python float after checking that it is finite and within the bounds.
+    """Return `value` as a Python float after checking that it is finite and within the
+    bounds.
 
-    A Python float, unlike a NumPy one, does not turn a float32 array that it meets into float64.
+    A Python float, unlike a NumPy one, does not turn a float32 array that it meets into
+    float64.
     """
     array = np.asarray(value)
     if array.ndim or array.dtype.kind not in "iuf":
@@ -221,8 +235,11 @@ def number(
     return result
 
 
-def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
-    """Return `value` as an int after checking that it is one, neither too small nor too large."""
+def whole_number(
+    name: str, value: Any, *, at_least: int, at_most: int | None = None
+) -> int:
+    """Return `value` as an int after checking that it is one, neither too small nor too
+    large."""
     try:
         if isinstance(value, (bool, np.bool)) or np.ndim(value):
             raise TypeError
@@ -242,7 +259,8 @@ def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = 
 def one_of(name: str, value: Any, *options: str | None) -> Any:
     """Return `value` after checking that it is one of the options."""
     if not any(
-        value is option or (isinstance(value, str) and value == option) for option in options
+        value is option or (isinstance(value, str) and value == option)
+        for option in options
     ):
         listed = " or ".join(repr(option) for option in options)
         raise ValueError(f"`{name}` must be {listed}, but is {value!r}.")

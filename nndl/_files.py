@@ -12,9 +12,11 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` once it is whole and on disk, and not before.
+    """Open a file that takes the place of `path` once it is whole and on disk, and not
+    before.
 
-    Readers see the old file or the new one, never a part; of two writers the later one wins.
+    Readers see the old file or the new one, never a part; of two writers the later one
+    wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")

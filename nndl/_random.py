@@ -18,8 +18,8 @@ def random_generator(rng: RandomSource = None, name: str = "rng") -> Any:
     Parameters
     ----------
     rng : numpy.random.Generator, int or None
-        A generator is returned as it is, an int seeds a new one, and None means NumPy's global state,
-        so that ``np.random.seed`` works as readers expect.
+        A generator is returned as it is, an int seeds a new one, and None means NumPy's
+        global state, so that ``np.random.seed`` works as readers expect.
     name : str, optional
         What to call it in an error.
 

@@ -1,4 +1,5 @@
-"""Shows the installed package's own code, so that a page of the book cannot drift from it."""
+"""Shows the installed package's own code, so that a page of the book cannot drift from
+it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Source:
 
 
 def show(*functions: Callable[..., Any], docstring: bool = False) -> Source:
-    """Return the source of functions or classes as installed, for a notebook to display.
+    """Return the source of functions or classes as installed, for a notebook to
+    display.
 
     Parameters
     ----------
@@ -41,7 +43,9 @@ def show(*functions: Callable[..., Any], docstring: bool = False) -> Source:
     """
     if not functions:
         raise TypeError("show() needs at least one function or class.")
-    return Source("\n\n\n".join(_source_of(function, docstring) for function in functions))
+    return Source(
+        "\n\n\n".join(_source_of(function, docstring) for function in functions)
+    )
 
 
 def _source_of(function: Callable[..., Any], docstring: bool) -> str:
@@ -66,7 +70,10 @@ def _without_docstrings(text: str) -> str:
         if ast.get_docstring(node) is None:
             continue
         docstring = node.body[0]
-        first, last = docstring.lineno - 1, (docstring.end_lineno or docstring.lineno) - 1
+        first, last = (
+            docstring.lineno - 1,
+            (docstring.end_lineno or docstring.lineno) - 1,
+        )
         before = lines[first][: docstring.col_offset]
         if len(node.body) == 1 or before.strip():
             # A body must remain: an ellipsis takes the docstring's place.

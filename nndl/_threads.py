@@ -21,8 +21,9 @@ def set_num_threads(n: int | None) -> None:
     Parameters
     ----------
     n : int or None
-        From 1 to 1024. None goes back to the default: the environment variable ``NNDL_NUM_THREADS``
-        if it is set, else the number of CPUs that this process may use.
+        From 1 to 1024. None goes back to the default: the environment variable
+        ``NNDL_NUM_THREADS`` if it is set, else the number of CPUs that this process may
+        use.
 
     Raises
     ------
@@ -32,13 +33,16 @@ def set_num_threads(n: int | None) -> None:
         If `n` lies outside its range.
     """
     global _chosen
-    _chosen = None if n is None else whole_number("n", n, at_least=1, at_most=MOST_THREADS)
+    _chosen = (
+        None if n is None else whole_number("n", n, at_least=1, at_most=MOST_THREADS)
+    )
 
 
 def get_num_threads() -> int:
     """Return the number of threads that the compiled kernels use.
 
-    In a process that was forked it is 1, because the OpenMP runtime's threads do not survive a fork.
+    In a process that was forked it is 1, because the OpenMP runtime's threads do not
+    survive a fork.
 
     Returns
     -------
@@ -48,7 +52,8 @@ def get_num_threads() -> int:
     Raises
     ------
     ValueError
-        If the environment variable ``NNDL_NUM_THREADS`` is not a whole number from 1 to 1024.
+        If the environment variable ``NNDL_NUM_THREADS`` is not a whole number from 1 to
+        1024.
     """
     if _forked:
         return 1
@@ -66,7 +71,8 @@ def get_num_threads() -> int:
 
 
 def show_config() -> None:
-    """Print the version of the package, its threads and how its kernels were compiled."""
+    """Print the version of the package, its threads and how its kernels were
+    compiled."""
     from . import __version__
     from ._fast import _optim
 

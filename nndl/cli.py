@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nndl", description="The tools of a textbook that runs.")
+    parser = argparse.ArgumentParser(
+        prog="nndl", description="The tools of a textbook that runs."
+    )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="command")
     data = commands.add_parser("data", help="the data sets of the book")
@@ -41,8 +43,12 @@ def _parser() -> argparse.ArgumentParser:
 
     fetch = actions.add_parser("fetch", help="download a data set (170 MB)")
     fetch.add_argument("name", choices=["cifar10"])
-    fetch.add_argument("--mirror", metavar="URL", help="another address of the official archive")
-    fetch.add_argument("--folder", metavar="DIR", help="where to put it, instead of the cache")
+    fetch.add_argument(
+        "--mirror", metavar="URL", help="another address of the official archive"
+    )
+    fetch.add_argument(
+        "--folder", metavar="DIR", help="where to put it, instead of the cache"
+    )
     fetch.set_defaults(run=_fetch)
 
     listing = actions.add_parser("list", help="what there is, and where")
@@ -54,7 +60,9 @@ class _Version(argparse.Action):
     """Print the version, which is looked up only when it is asked for."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="print the version and stop")
+        super().__init__(
+            option_strings, dest, nargs=0, help="print the version and stop"
+        )
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from . import __version__
@@ -74,5 +82,9 @@ def _list(arguments: argparse.Namespace) -> None:
     from .data import cifar10
 
     drawn = data.shapes_file()
-    print(f"shapes   12,000 images  {drawn if drawn.is_file() else 'drawn when first used'}")
-    print(f"cifar10  60,000 images  {cifar10.find() or 'absent: nndl data fetch cifar10'}")
+    print(
+        f"shapes   12,000 images  {drawn if drawn.is_file() else 'drawn when first used'}"
+    )
+    print(
+        f"cifar10  60,000 images  {cifar10.find() or 'absent: nndl data fetch cifar10'}"
+    )

@@ -1,8 +1,8 @@
 """Fully connected networks: chains of the layers in `nndl.layers`.
 
-A network has a dict `params` of named arrays and a method `loss`. ``loss(X)`` returns the scores in
-test mode; ``loss(X, y)`` returns the loss and a dict of gradients under the parameters' names. This is
-all that `nndl.solver.Solver` asks of it.
+A network has a dict `params` of named arrays and a method `loss`. ``loss(X)`` returns
+the scores in test mode; ``loss(X, y)`` returns the loss and a dict of gradients under
+the parameters' names. This is all that `nndl.solver.Solver` asks of it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class TwoLayerNet:
     weight_scale : float, optional
         Standard deviation of the initial weights; biases start at 0.
     reg : float, optional
-        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over both weight matrices.
+        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over both weight
+        matrices.
     dtype : float32 or float64, optional
         Of parameters, activations and gradients.
     rng : numpy.random.Generator, int or None, optional
@@ -82,7 +83,9 @@ class TwoLayerNet:
         self.dtype = _float_type(dtype)
         hidden_dim = whole_number("hidden_dim", hidden_dim, at_least=1)
         sizes = _sizes(input_dim, [hidden_dim], num_classes)
-        self.params = _initial_params(sizes, weight_scale, self.dtype, random_generator(rng))
+        self.params = _initial_params(
+            sizes, weight_scale, self.dtype, random_generator(rng)
+        )
 
     def loss(self, X: Array, y: Array | None = None) -> Any:
         """Compute the scores of a minibatch, or its loss and gradients.
@@ -97,7 +100,8 @@ class TwoLayerNet:
         scores : array, shape (N, C)
             If `y` is None; else
         (loss, grads) : tuple
-            The loss with its L2 penalty, a float, and the gradients under the names in `params`.
+            The loss with its L2 penalty, a float, and the gradients under the names in
+            `params`.
 
         Raises
         ------
@@ -119,7 +123,8 @@ class TwoLayerNet:
 
 
 class FullyConnectedNet:
-    """A network {affine - [normalization] - ReLU - [dropout]} x (L - 1) - affine - softmax.
+    """A network {affine - [normalization] - ReLU - [dropout]} x (L - 1) - affine -
+    softmax.
 
     Parameters
     ----------
@@ -133,17 +138,20 @@ class FullyConnectedNet:
         Probability of keeping a hidden unit; 1 means no dropout.
     normalization : None, 'batchnorm' or 'layernorm', optional
     reg : float, optional
-        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over every weight matrix; biases,
-        `gamma` and `beta` are excluded.
+        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over every weight matrix;
+        biases, `gamma` and `beta` are excluded.
     weight_scale : float or 'he', optional
-        Standard deviation of the initial weights; 'he' takes ``sqrt(2 / inputs)`` for each layer (He et
-        al. 2015, equation 10). Biases and `beta` start at 0, `gamma` at 1.
+        Standard deviation of the initial weights; 'he' takes ``sqrt(2 / inputs)`` for
+        each layer (He et al. 2015, equation 10). Biases and `beta` start at 0, `gamma`
+        at 1.
     dtype : float32 or float64, optional
         Of parameters, activations and gradients.
     seed : int or None, optional
-        If given, dropout draws the same masks at every call, as a numeric gradient check needs.
+        If given, dropout draws the same masks at every call, as a numeric gradient
+        check needs.
     rng : numpy.random.Generator, int or None, optional
-        Source of the initial weights and of the dropout masks; None follows NumPy's global state.
+        Source of the initial weights and of the dropout masks; None follows NumPy's
+        global state.
     use_batchnorm : bool, optional
         An older spelling of ``normalization='batchnorm'``.
     dropout : float, optional
@@ -152,8 +160,8 @@ class FullyConnectedNet:
     Attributes
     ----------
     params : dict
-        ``W1``, ``b1`` to ``WL``, ``bL``, and with normalization ``gamma1``, ``beta1`` to
-        ``gamma(L-1)``, ``beta(L-1)``.
+        ``W1``, ``b1`` to ``WL``, ``bL``, and with normalization ``gamma1``, ``beta1``
+        to ``gamma(L-1)``, ``beta(L-1)``.
     bn_params : list of dict
         With batch normalization: each hidden layer's settings and running averages.
 
@@ -179,7 +187,9 @@ class FullyConnectedNet:
         use_batchnorm: bool = False,
         dropout: float | None = None,
     ) -> None:
-        self.normalization = one_of("normalization", normalization, None, "batchnorm", "layernorm")
+        self.normalization = one_of(
+            "normalization", normalization, None, "batchnorm", "layernorm"
+        )
         if use_batchnorm:
             if self.normalization == "layernorm":
                 raise ValueError(
@@ -212,7 +222,8 @@ class FullyConnectedNet:
         ]
         # Every layer its own seed, or layers of one size would drop the same units.
         seeds = [
-            None if seed is None else whole_number("seed", seed, at_least=0) + i for i in hidden
+            None if seed is None else whole_number("seed", seed, at_least=0) + i
+            for i in hidden
         ]
         self.dropout_params: list[dict[str, Any]] = [
             {"mode": "train", "p": keep, "seed": layer_seed, "rng": rng}
@@ -221,7 +232,8 @@ class FullyConnectedNet:
         ]
 
     def loss(self, X: Array, y: Array | None = None) -> Any:
-        """Compute the scores of a minibatch in test mode, or its loss and gradients in training.
+        """Compute the scores of a minibatch in test mode, or its loss and gradients in
+        training.
 
         Parameters
         ----------
@@ -233,7 +245,8 @@ class FullyConnectedNet:
         scores : array, shape (N, C)
             If `y` is None; else
         (loss, grads) : tuple
-            The loss with its L2 penalty, a float, and the gradients under the names in `params`.
+            The loss with its L2 penalty, a float, and the gradients under the names in
+            `params`.
 
         Raises
         ------
@@ -249,7 +262,9 @@ class FullyConnectedNet:
             out, cache = self._hidden_forward(i, out)
             caches.append(cache)
         last = self.num_layers
-        scores, cache = affine_forward(out, self.params[f"W{last}"], self.params[f"b{last}"])
+        scores, cache = affine_forward(
+            out, self.params[f"W{last}"], self.params[f"b{last}"]
+        )
         if y is None:
             return scores
 
@@ -263,7 +278,9 @@ class FullyConnectedNet:
     def _hidden_forward(self, i: int, x: Array) -> tuple[Array, Any]:
         """Compute affine - [normalization] - ReLU - [dropout] of hidden layer `i`."""
         norm_cache = dropout_cache = None
-        out, affine_cache = affine_forward(x, self.params[f"W{i}"], self.params[f"b{i}"])
+        out, affine_cache = affine_forward(
+            x, self.params[f"W{i}"], self.params[f"b{i}"]
+        )
         if self.normalization == "batchnorm":
             gamma, beta = self.params[f"gamma{i}"], self.params[f"beta{i}"]
             out, norm_cache = batchnorm_forward(out, gamma, beta, self.bn_params[i - 1])
@@ -276,15 +293,20 @@ class FullyConnectedNet:
         return out, (affine_cache, norm_cache, relu_cache, dropout_cache)
 
     def _hidden_backward(self, i: int, dout: Array, cache: Any, grads: Params) -> Array:
-        """Go back through hidden layer `i`, put its gradients into `grads`, return its `dx`."""
+        """Go back through hidden layer `i`, put its gradients into `grads`, return its
+        `dx`."""
         affine_cache, norm_cache, relu_cache, dropout_cache = cache
         if self.use_dropout:
             dout = dropout_backward(dout, dropout_cache)
         dout = relu_backward(dout, relu_cache)
         if self.normalization == "batchnorm":
-            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = batchnorm_backward_alt(dout, norm_cache)
+            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = batchnorm_backward_alt(
+                dout, norm_cache
+            )
         elif self.normalization == "layernorm":
-            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = layernorm_backward(dout, norm_cache)
+            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = layernorm_backward(
+                dout, norm_cache
+            )
         dx, grads[f"W{i}"], grads[f"b{i}"] = affine_backward(dout, affine_cache)
         return dx
 
@@ -297,7 +319,8 @@ def _initial_params(
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
         scale = (
             math.sqrt(2 / inputs)
-            if isinstance(weight_scale, str) and one_of("weight_scale", weight_scale, "he")
+            if isinstance(weight_scale, str)
+            and one_of("weight_scale", weight_scale, "he")
             else number("weight_scale", weight_scale, at_least=0)
         )
         params[f"W{i}"] = (scale * rng.standard_normal((inputs, outputs))).astype(dtype)
@@ -306,7 +329,8 @@ def _initial_params(
 
 
 def _add_l2(params: Params, grads: Params, reg: float) -> float:
-    """Add the L2 penalty's gradient to that of every weight matrix, and return the penalty."""
+    """Add the L2 penalty's gradient to that of every weight matrix, and return the
+    penalty."""
     penalty = 0.0
     for name in grads:
         if name.startswith("W") and reg:
@@ -319,7 +343,9 @@ def _add_l2(params: Params, grads: Params, reg: float) -> float:
 def _sizes(input_dim: int, hidden_dims: Iterable[int], num_classes: int) -> list[int]:
     """Return the number of units between layers, from the input to the scores."""
     if not isinstance(hidden_dims, Iterable):
-        raise TypeError(f"`hidden_dims` must be a list of integers, but is {hidden_dims!r}.")
+        raise TypeError(
+            f"`hidden_dims` must be a list of integers, but is {hidden_dims!r}."
+        )
     return [
         whole_number("input_dim", input_dim, at_least=1),
         *(whole_number("hidden_dims", size, at_least=1) for size in hidden_dims),
@@ -331,7 +357,9 @@ def _float_type(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         found = np.dtype(dtype)
     except TypeError as error:
-        raise TypeError(f"`dtype` must be float32 or float64, but is {dtype!r}.") from error
+        raise TypeError(
+            f"`dtype` must be float32 or float64, but is {dtype!r}."
+        ) from error
     if dtype is None or found not in (np.float32, np.float64):
         raise ValueError(
             f"`dtype` must be float32 or float64, but is {None if dtype is None else found}."

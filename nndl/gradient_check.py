@@ -1,7 +1,7 @@
 """Numeric gradients, to hold the derived ones against.
 
-The centred difference ``(f(x + h) - f(x - h)) / 2h`` needs two evaluations of `f` for every number in
-`x`: far too slow to train with, and simple enough to trust.
+The centred difference ``(f(x + h) - f(x - h)) / 2h`` needs two evaluations of `f` for
+every number in `x`: far too slow to train with, and simple enough to trust.
 """
 
 from __future__ import annotations
@@ -34,18 +34,22 @@ def rel_error(x: Any, y: Any) -> float:
     Returns
     -------
     float
-        0 for equal (or empty) arrays, at most 1; NaN if either holds a NaN or an infinity.
+        0 for equal (or empty) arrays, at most 1; NaN if either holds a NaN or an
+        infinity.
 
     Raises
     ------
     ValueError
-        If the shapes differ: arrays that merely broadcast against each other are not equal.
+        If the shapes differ: arrays that merely broadcast against each other are not
+        equal.
     TypeError
         If `x` or `y` holds neither floats nor integers.
     """
     x, y = as_float_array("x", x), as_float_array("y", y)
     if x.shape != y.shape:
-        raise ValueError(f"`x` and `y` must have one shape, but have {x.shape} and {y.shape}.")
+        raise ValueError(
+            f"`x` and `y` must have one shape, but have {x.shape} and {y.shape}."
+        )
     if x.size == 0:
         return 0.0
     with np.errstate(invalid="ignore"):
@@ -60,8 +64,9 @@ def eval_numerical_gradient(
     Parameters
     ----------
     f : callable
-        ``f(x)`` returns a number. It may also read the array `x` from elsewhere, a network's
-        parameters say: `x` itself is changed while `f` runs, and restored afterwards.
+        ``f(x)`` returns a number. It may also read the array `x` from elsewhere, a
+        network's parameters say: `x` itself is changed while `f` runs, and restored
+        afterwards.
     x : float array
         Where to take the gradient; float64, since float32 leaves hardly any digits.
     verbose : bool, optional
@@ -92,7 +97,8 @@ def eval_numerical_gradient(
 def eval_numerical_gradient_array(
     f: Callable[[Array], Array], x: Array, df: Array | float, h: float = 1e-5
 ) -> Array:
-    r"""Return the numeric gradient of a loss that reaches `x` only through an array ``f(x)``.
+    r"""Return the numeric gradient of a loss that reaches `x` only through an array
+    ``f(x)``.
 
     .. math:: \frac{\partial L}{\partial x_i} =
               \sum_j \frac{\partial L}{\partial f_j} \frac{\partial f_j}{\partial x_i}
@@ -102,7 +108,8 @@ def eval_numerical_gradient_array(
     f : callable
         ``f(x)`` returns an array.
     x : float array
-        Where to take the gradient. It is changed while `f` runs, and restored afterwards.
+        Where to take the gradient. It is changed while `f` runs, and restored
+        afterwards.
     df : array, the shape of ``f(x)``
         The gradient of the loss with respect to ``f(x)``; in a layer's check, `dout`.
     h : float, optional
@@ -117,7 +124,8 @@ def eval_numerical_gradient_array(
     TypeError
         If `x` is not an array of floats.
     ValueError
-        If `x` is read-only, `h` is not above 0, or `df` has another shape than ``f(x)``.
+        If `x` is read-only, `h` is not above 0, or `df` has another shape than
+        ``f(x)``.
     """
     h = _check(x, h)
     shape = np.shape(f(x))
@@ -140,14 +148,16 @@ def grad_check_sparse(
     h: float = 1e-5,
     rng: RandomSource = None,
 ) -> float:
-    """Compare an analytic gradient with the numeric one at a few random entries, and print them.
+    """Compare an analytic gradient with the numeric one at a few random entries, and
+    print them.
 
     Parameters
     ----------
     f : callable
         ``f(x)`` returns a number.
     x : float array
-        Where to take the gradient. It is changed while `f` runs, and restored afterwards.
+        Where to take the gradient. It is changed while `f` runs, and restored
+        afterwards.
     analytic_grad : array, the shape of `x`
         The gradient to check.
     num_checks : int, optional
@@ -167,8 +177,8 @@ def grad_check_sparse(
     TypeError
         If `x` is not an array of floats.
     ValueError
-        If `x` is read-only or empty, `h` is not above 0, `num_checks` is less than 1, or
-        `analytic_grad` has another shape than `x`.
+        If `x` is read-only or empty, `h` is not above 0, `num_checks` is less than 1,
+        or `analytic_grad` has another shape than `x`.
     """
     h = _check(x, h)
     num_checks = whole_number("num_checks", num_checks, at_least=1)
@@ -179,7 +189,9 @@ def grad_check_sparse(
             f"{analytic_grad.shape}."
         )
     if x.size == 0:
-        raise ValueError(f"`x` must hold at least one number, but its shape is {x.shape}.")
+        raise ValueError(
+            f"`x` must hold at least one number, but its shape is {x.shape}."
+        )
     errors = []
     for flat in random_generator(rng).choice(x.size, num_checks):
         index = tuple(int(i) for i in np.unravel_index(flat, x.shape))
@@ -205,7 +217,9 @@ def _check(x: Array, h: float) -> float:
     return number("h", h, above=0)
 
 
-def _nudged(f: Callable[[Array], Any], x: Array, index: tuple[int, ...], step: float) -> Any:
+def _nudged(
+    f: Callable[[Array], Any], x: Array, index: tuple[int, ...], step: float
+) -> Any:
     """Evaluate `f` with one entry of `x` moved by `step`, and put the entry back."""
     original = x[index]
     try:

@@ -103,7 +103,9 @@ def affine_bn_relu_forward(
 
 
 @takes(cache="affine_cache, bn_cache, relu_cache")
-def affine_bn_relu_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array, Array, Array]:
+def affine_bn_relu_backward(
+    dout: Array, cache: Any
+) -> tuple[Array, Array, Array, Array, Array]:
     """Compute the gradients of affine - batch normalization - ReLU.
 
     Parameters

@@ -1,9 +1,10 @@
 """The layers of a fully connected network, each a dozen lines of NumPy.
 
-A layer is a pair of functions. The forward one returns its output and a cache; the backward one takes
-the gradient of the loss with respect to that output, `dout`, and the cache, and returns the gradients
-with respect to the forward function's inputs, in their order. A layer knows nothing else, least of
-all its neighbours, which is why layers can be chained freely.
+A layer is a pair of functions. The forward one returns its output and a cache; the
+backward one takes the gradient of the loss with respect to that output, `dout`, and the
+cache, and returns the gradients with respect to the forward function's inputs, in their
+order. A layer knows nothing else, least of all its neighbours, which is why layers can
+be chained freely.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ __all__ = [
 ]
 
 
-# ---- affine ------------------------------------------------------------------------------------
+# ---- affine --------------------------------------------------------------------------
 
 
 @takes(x="(N, D...)", w="(D, M)", b="(M,)")
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
-    r"""Compute an affine (fully connected) layer, ``out = x @ w + b``, on flattened examples.
+    r"""Compute an affine (fully connected) layer, ``out = x @ w + b``, on flattened
+    examples.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def affine_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     return dx, dw, db
 
 
-# ---- ReLU --------------------------------------------------------------------------------------
+# ---- ReLU ----------------------------------------------------------------------------
 
 
 @takes(x="(...)")
@@ -125,7 +127,8 @@ def relu_forward(x: Array) -> tuple[Array, Any]:
 
     References
     ----------
-    Nair, Hinton. Rectified linear units improve restricted Boltzmann machines. ICML 2010.
+    Nair, Hinton. Rectified linear units improve restricted Boltzmann machines. ICML
+    2010.
     """
     out = np.maximum(0, x)
     cache = x
@@ -161,7 +164,7 @@ def relu_backward(dout: Array, cache: Any) -> Array:
     return dx
 
 
-# ---- batch normalization -----------------------------------------------------------------------
+# ---- batch normalization -------------------------------------------------------------
 
 
 @takes(x="(N>0, D)", gamma="(D,)", beta="(D,)", bn_param="dict")
@@ -173,9 +176,9 @@ def batchnorm_forward(
     .. math:: \text{out} = \gamma \hat{x} + \beta, \qquad
               \hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}
 
-    In training, :math:`\mu` and the biased variance :math:`\sigma^2` are those of the minibatch; the
-    running averages that the test mode uses are updated to
-    ``momentum * running + (1 - momentum) * batch`` and stored in `bn_param`.
+    In training, :math:`\mu` and the biased variance :math:`\sigma^2` are those of the
+    minibatch; the running averages that the test mode uses are updated to ``momentum *
+    running + (1 - momentum) * batch`` and stored in `bn_param`.
 
     Parameters
     ----------
@@ -185,8 +188,8 @@ def batchnorm_forward(
     beta : array, shape (D,)
         Shift.
     bn_param : dict
-        ``mode``, 'train' or 'test'; ``eps``, 1e-5 by default; ``momentum``, 0.9 by default;
-        ``running_mean`` and ``running_var``, shape (D,), 0 by default.
+        ``mode``, 'train' or 'test'; ``eps``, 1e-5 by default; ``momentum``, 0.9 by
+        default; ``running_mean`` and ``running_var``, shape (D,), 0 by default.
 
     Returns
     -------
@@ -197,15 +200,15 @@ def batchnorm_forward(
     Raises
     ------
     ValueError
-        If the shapes do not fit, the minibatch is empty, ``mode`` is unknown, ``eps`` is not above 0,
-        or ``momentum`` lies outside 0 to 1.
+        If the shapes do not fit, the minibatch is empty, ``mode`` is unknown, ``eps``
+        is not above 0, or ``momentum`` lies outside 0 to 1.
     TypeError
         If an array holds neither floats nor integers, or `bn_param` is not a dict.
 
     References
     ----------
-    Ioffe, Szegedy. Batch normalization: accelerating deep network training by reducing internal
-    covariate shift. ICML 2015, algorithm 1.
+    Ioffe, Szegedy. Batch normalization: accelerating deep network training by reducing
+    internal covariate shift. ICML 2015, algorithm 1.
     """
     mode, eps, momentum, running_mean, running_var = _batchnorm_settings(bn_param, x)
 
@@ -225,14 +228,16 @@ def batchnorm_forward(
 
 @takes(cache="xhat (N, D), gamma (D,), std (D,), mode", dout="(N, D)")
 def batchnorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
-    r"""Compute the gradients of batch normalization, node by node through its computation graph.
+    r"""Compute the gradients of batch normalization, node by node through its
+    computation graph.
 
     Parameters
     ----------
     dout : array, shape (N, D)
         Gradient of the loss with respect to the layer's output.
     cache : tuple
-        From `batchnorm_forward`. In test mode the statistics are constants, and so they are here.
+        From `batchnorm_forward`. In test mode the statistics are constants, and so they
+        are here.
 
     Returns
     -------
@@ -320,10 +325,14 @@ def _batchnorm_settings(
     """Read `bn_param`, filling in what it leaves out."""
     mode = one_of("bn_param['mode']", bn_param.get("mode"), "train", "test")
     eps = number("bn_param['eps']", bn_param.get("eps", 1e-5), above=0)
-    momentum = number("bn_param['momentum']", bn_param.get("momentum", 0.9), at_least=0, at_most=1)
+    momentum = number(
+        "bn_param['momentum']", bn_param.get("momentum", 0.9), at_least=0, at_most=1
+    )
     running = []
     for key in ("running_mean", "running_var"):
-        average = as_float_array(f"bn_param[{key!r}]", bn_param.get(key, np.zeros(x.shape[1])))
+        average = as_float_array(
+            f"bn_param[{key!r}]", bn_param.get(key, np.zeros(x.shape[1]))
+        )
         if average.shape != x.shape[1:]:
             raise ValueError(
                 f"`bn_param[{key!r}]` must have shape {x.shape[1:]}, one number for each feature of "
@@ -333,7 +342,7 @@ def _batchnorm_settings(
     return mode, eps, momentum, running[0], running[1]
 
 
-# ---- layer normalization -----------------------------------------------------------------------
+# ---- layer normalization -------------------------------------------------------------
 
 
 @takes(x="(N, D>0)", gamma="(D,)", beta="(D,)", ln_param="dict")
@@ -345,8 +354,8 @@ def layernorm_forward(
     .. math:: \text{out}_{nd} = \gamma_d \hat{x}_{nd} + \beta_d, \qquad
               \hat{x}_{nd} = \frac{x_{nd} - \mu_n}{\sqrt{\sigma_n^2 + \epsilon}}
 
-    The mean :math:`\mu_n` and the biased variance :math:`\sigma_n^2` are those of one example, so
-    training and test do not differ.
+    The mean :math:`\mu_n` and the biased variance :math:`\sigma_n^2` are those of one
+    example, so training and test do not differ.
 
     Parameters
     ----------
@@ -418,23 +427,24 @@ def layernorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     return dx, dgamma, dbeta
 
 
-# ---- dropout -----------------------------------------------------------------------------------
+# ---- dropout -------------------------------------------------------------------------
 
 
 @takes(x="(...)", dropout_param="dict")
 def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any]:
     """Keep each unit with probability `p` and divide it by `p`; set the others to zero.
 
-    This is inverted dropout: the expected output equals the input, so the test mode is the identity.
+    This is inverted dropout: the expected output equals the input, so the test mode is
+    the identity.
 
     Parameters
     ----------
     x : array of any shape
     dropout_param : dict
-        ``mode``, 'train' or 'test'; ``p``, the probability of KEEPING a unit, above 0 and at most 1;
-        ``seed``, optional: an int that makes every call draw the same mask, as a numeric gradient
-        check needs; ``rng``, optional, used where there is no seed: a `numpy.random.Generator`, or
-        None for NumPy's global state.
+        ``mode``, 'train' or 'test'; ``p``, the probability of KEEPING a unit, above 0
+        and at most 1; ``seed``, optional: an int that makes every call draw the same
+        mask, as a numeric gradient check needs; ``rng``, optional, used where there is
+        no seed: a `numpy.random.Generator`, or None for NumPy's global state.
 
     Returns
     -------
@@ -451,8 +461,9 @@ def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any
 
     References
     ----------
-    Srivastava et al. Dropout: a simple way to prevent neural networks from overfitting. JMLR 15,
-    2014. Their `p` is the probability of keeping a unit too, but they scale at test time.
+    Srivastava et al. Dropout: a simple way to prevent neural networks from overfitting.
+    JMLR 15, 2014. Their `p` is the probability of keeping a unit too, but they scale at
+    test time.
     """
     mode = one_of("dropout_param['mode']", dropout_param.get("mode"), "train", "test")
     p = number("dropout_param['p']", dropout_param.get("p"), above=0, at_most=1)
@@ -497,7 +508,7 @@ def dropout_backward(dout: Array, cache: Any) -> Array:
     return dx
 
 
-# ---- losses ------------------------------------------------------------------------------------
+# ---- losses --------------------------------------------------------------------------
 
 
 @takes(x="(N>0, C>0)", y="labels (N,) of C")
@@ -522,13 +533,15 @@ def svm_loss(x: Array, y: Array) -> tuple[float, Array]:
     Raises
     ------
     ValueError
-        If the shapes do not fit, the minibatch is empty, or a label lies outside its range.
+        If the shapes do not fit, the minibatch is empty, or a label lies outside its
+        range.
     TypeError
         If `x` holds neither floats nor integers, or `y` anything but integers.
 
     References
     ----------
-    Weston, Watkins. Support vector machines for multi-class pattern recognition. ESANN 1999.
+    Weston, Watkins. Support vector machines for multi-class pattern recognition. ESANN
+    1999.
     """
     N = len(x)
     rows = np.arange(N)
@@ -549,8 +562,9 @@ def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
               p_{nj} = \frac{e^{x_{nj}}}{\sum_k e^{x_{nk}}}, \qquad
               \frac{\partial L}{\partial x_{nj}} = \frac{p_{nj} - 1\{j = y_n\}}{N}
 
-    Each row's largest score is subtracted first, which changes no probability and keeps every
-    exponential at most 1, so the loss is finite as long as the scores' differences are.
+    Each row's largest score is subtracted first, which changes no probability and keeps
+    every exponential at most 1, so the loss is finite as long as the scores'
+    differences are.
 
     Parameters
     ----------
@@ -568,7 +582,8 @@ def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
     Raises
     ------
     ValueError
-        If the shapes do not fit, the minibatch is empty, or a label lies outside its range.
+        If the shapes do not fit, the minibatch is empty, or a label lies outside its
+        range.
     TypeError
         If `x` holds neither floats nor integers, or `y` anything but integers.
     """

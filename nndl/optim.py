@@ -1,8 +1,9 @@
 """Update rules: each turns parameters and their gradient into the next parameters.
 
-Every rule is called as ``next_w, config = rule(w, dw, config)``. `config` is a dict of settings and of
-the rule's memory (velocities, averages); what is missing is filled in, so the config returned by one
-step is what the next step needs. `w` and `dw` are never changed; `config` is.
+Every rule is called as ``next_w, config = rule(w, dw, config)``. `config` is a dict of
+settings and of the rule's memory (velocities, averages); what is missing is filled in,
+so the config returned by one step is what the next step needs. `w` and `dw` are never
+changed; `config` is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from ._arguments import Array, as_float_array, number, whole_number
 from ._fast import _optim
 from ._threads import get_num_threads
 
-__all__ = ["adam", "adam_fast", "rmsprop", "sgd", "sgd_momentum", "sgd_nesterov_momentum"]
+__all__ = [
+    "adam",
+    "adam_fast",
+    "rmsprop",
+    "sgd",
+    "sgd_momentum",
+    "sgd_nesterov_momentum",
+]
 
 Config = dict[str, Any]
 
@@ -46,7 +54,8 @@ def sgd(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Confi
 
     References
     ----------
-    Robbins, Monro. A stochastic approximation method. Annals of Mathematical Statistics 22, 1951.
+    Robbins, Monro. A stochastic approximation method. Annals of Mathematical Statistics
+    22, 1951.
     """
     w, dw, config = _arguments(w, dw, config)
     eta = _learning_rate(config, 1e-2)
@@ -54,7 +63,9 @@ def sgd(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Confi
     return next_w, config
 
 
-def sgd_momentum(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Config]:
+def sgd_momentum(
+    w: Array, dw: Array, config: Config | None = None
+) -> tuple[Array, Config]:
     r"""Take one step of gradient descent with (heavy-ball) momentum.
 
     .. math:: v \leftarrow \mu v - \eta\, dw, \qquad w \leftarrow w + v
@@ -66,8 +77,8 @@ def sgd_momentum(w: Array, dw: Array, config: Config | None = None) -> tuple[Arr
     dw : array, the shape of `w`
         Gradient of the loss with respect to `w`.
     config : dict, optional
-        ``learning_rate`` :math:`\eta`, 1e-2 by default; ``momentum`` :math:`\mu`, 0.9 by default;
-        ``velocity`` :math:`v`, 0 at first.
+        ``learning_rate`` :math:`\eta`, 1e-2 by default; ``momentum`` :math:`\mu`, 0.9
+        by default; ``velocity`` :math:`v`, 0 at first.
 
     Returns
     -------
@@ -82,8 +93,8 @@ def sgd_momentum(w: Array, dw: Array, config: Config | None = None) -> tuple[Arr
 
     References
     ----------
-    Polyak. Some methods of speeding up the convergence of iteration methods. USSR Computational
-    Mathematics and Mathematical Physics 4, 1964.
+    Polyak. Some methods of speeding up the convergence of iteration methods. USSR
+    Computational Mathematics and Mathematical Physics 4, 1964.
     """
     w, dw, config = _arguments(w, dw, config)
     eta, mu = _learning_rate(config, 1e-2), _fraction(config, "momentum", 0.9)
@@ -100,8 +111,8 @@ def sgd_nesterov_momentum(
 
     .. math:: v' = \mu v - \eta\, dw, \qquad w \leftarrow w + v' + \mu (v' - v), \qquad v \leftarrow v'
 
-    Here `w` stands for the look-ahead point, where the gradient is taken, so the rule fits the same
-    loop as the others.
+    Here `w` stands for the look-ahead point, where the gradient is taken, so the rule
+    fits the same loop as the others.
 
     Parameters
     ----------
@@ -110,8 +121,8 @@ def sgd_nesterov_momentum(
     dw : array, the shape of `w`
         Gradient of the loss with respect to `w`.
     config : dict, optional
-        ``learning_rate`` :math:`\eta`, 1e-2 by default; ``momentum`` :math:`\mu`, 0.9 by default;
-        ``velocity`` :math:`v`, 0 at first.
+        ``learning_rate`` :math:`\eta`, 1e-2 by default; ``momentum`` :math:`\mu`, 0.9
+        by default; ``velocity`` :math:`v`, 0 at first.
 
     Returns
     -------
@@ -126,9 +137,9 @@ def sgd_nesterov_momentum(
 
     References
     ----------
-    Nesterov. A method for solving the convex programming problem with convergence rate O(1/k^2).
-    Doklady AN SSSR 269, 1983. In this form: Bengio, Boulanger-Lewandowski, Pascanu. Advances in
-    optimizing recurrent networks. ICASSP 2013, section 3.5.
+    Nesterov. A method for solving the convex programming problem with convergence rate
+    O(1/k^2). Doklady AN SSSR 269, 1983. In this form: Bengio, Boulanger-Lewandowski,
+    Pascanu. Advances in optimizing recurrent networks. ICASSP 2013, section 3.5.
     """
     w, dw, config = _arguments(w, dw, config)
     eta, mu = _learning_rate(config, 1e-2), _fraction(config, "momentum", 0.9)
@@ -140,7 +151,8 @@ def sgd_nesterov_momentum(
 
 
 def rmsprop(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Config]:
-    r"""Take one step of RMSProp: each parameter's step is divided by its gradient's recent size.
+    r"""Take one step of RMSProp: each parameter's step is divided by its gradient's
+    recent size.
 
     .. math:: a \leftarrow \rho a + (1 - \rho)\, dw^2, \qquad
               w \leftarrow w - \eta\, \frac{dw}{\sqrt{a} + \epsilon}
@@ -152,8 +164,8 @@ def rmsprop(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, C
     dw : array, the shape of `w`
         Gradient of the loss with respect to `w`.
     config : dict, optional
-        ``learning_rate`` :math:`\eta`, 1e-2 by default; ``decay_rate`` :math:`\rho`, 0.99 by default;
-        ``epsilon``, 1e-8 by default; ``cache`` :math:`a`, 0 at first.
+        ``learning_rate`` :math:`\eta`, 1e-2 by default; ``decay_rate`` :math:`\rho`,
+        0.99 by default; ``epsilon``, 1e-8 by default; ``cache`` :math:`a`, 0 at first.
 
     Returns
     -------
@@ -168,7 +180,8 @@ def rmsprop(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, C
 
     References
     ----------
-    Tieleman, Hinton. Lecture 6.5: RMSProp. COURSERA: Neural Networks for Machine Learning, 2012.
+    Tieleman, Hinton. Lecture 6.5: RMSProp. COURSERA: Neural Networks for Machine
+    Learning, 2012.
     """
     w, dw, config = _arguments(w, dw, config)
     eta, rho = _learning_rate(config, 1e-2), _fraction(config, "decay_rate", 0.99)
@@ -180,7 +193,8 @@ def rmsprop(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, C
 
 
 def adam(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Config]:
-    r"""Take one step of Adam: momentum divided by the gradient's recent size, both bias-corrected.
+    r"""Take one step of Adam: momentum divided by the gradient's recent size, both
+    bias-corrected.
 
     .. math:: m &\leftarrow \beta_1 m + (1 - \beta_1)\, dw, &
               \hat{m} &= m / (1 - \beta_1^t) \\
@@ -195,9 +209,9 @@ def adam(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Conf
     dw : array, the shape of `w`
         Gradient of the loss with respect to `w`.
     config : dict, optional
-        ``learning_rate`` :math:`\eta`, 1e-3 by default; ``beta1``, 0.9 by default; ``beta2``, 0.999 by
-        default; ``epsilon``, 1e-8 by default; ``m`` and ``v``, 0 at first; ``t``, the number of steps
-        taken so far, 0 at first.
+        ``learning_rate`` :math:`\eta`, 1e-3 by default; ``beta1``, 0.9 by default;
+        ``beta2``, 0.999 by default; ``epsilon``, 1e-8 by default; ``m`` and ``v``, 0 at
+        first; ``t``, the number of steps taken so far, 0 at first.
 
     Returns
     -------
@@ -229,8 +243,11 @@ def adam(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Conf
     return next_w, config
 
 
-def adam_fast(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Config]:
-    """Take one step of Adam in one pass over memory, in compiled code on several threads.
+def adam_fast(
+    w: Array, dw: Array, config: Config | None = None
+) -> tuple[Array, Config]:
+    """Take one step of Adam in one pass over memory, in compiled code on several
+    threads.
 
     The compiled twin of `adam`: same signature, same results to the last bit.
 
@@ -241,7 +258,8 @@ def adam_fast(w: Array, dw: Array, config: Config | None = None) -> tuple[Array,
     dw : array, the shape of `w`
         Gradient of the loss with respect to `w`.
     config : dict, optional
-        As for `adam`. The arrays ``m`` and ``v`` are updated in place where their layout allows it.
+        As for `adam`. The arrays ``m`` and ``v`` are updated in place where their
+        layout allows it.
 
     Returns
     -------
@@ -276,7 +294,9 @@ def adam_fast(w: Array, dw: Array, config: Config | None = None) -> tuple[Array,
 _WORTH_THREADS = 32_768
 
 
-def _arguments(w: Array, dw: Array, config: Config | None) -> tuple[Array, Array, Config]:
+def _arguments(
+    w: Array, dw: Array, config: Config | None
+) -> tuple[Array, Array, Config]:
     """Return `w`, `dw` in the dtype of `w`, and the config to fill in."""
     w, dw = as_float_array("w", w), as_float_array("dw", dw)
     if dw.shape != w.shape:
@@ -290,7 +310,9 @@ def _arguments(w: Array, dw: Array, config: Config | None) -> tuple[Array, Array
 
 def _learning_rate(config: Config, default: float) -> float:
     return number(
-        "config['learning_rate']", config.setdefault("learning_rate", default), at_least=0
+        "config['learning_rate']",
+        config.setdefault("learning_rate", default),
+        at_least=0,
     )
 
 
@@ -304,10 +326,13 @@ def _epsilon(config: Config) -> float:
 
 
 def _memory(config: Config, name: str, w: Array) -> Array:
-    """Return the array that the rule remembers under `name`, zeros at first, in the dtype of `w`."""
+    """Return the array that the rule remembers under `name`, zeros at first, in the
+    dtype of `w`."""
     if config.get(name) is None:
         return np.zeros(w.shape, w.dtype)
-    array = as_float_array(f"config[{name!r}]", config[name]).astype(w.dtype, copy=False)
+    array = as_float_array(f"config[{name!r}]", config[name]).astype(
+        w.dtype, copy=False
+    )
     if array.shape != w.shape:
         raise ValueError(
             f"`config[{name!r}]` must have the shape of `w`, {w.shape}, but its shape is {array.shape}."
@@ -316,8 +341,11 @@ def _memory(config: Config, name: str, w: Array) -> Array:
 
 
 def _updatable(array: Array, *inputs: Array) -> Array:
-    """Return an array that may be written to without touching the inputs: itself, or a copy."""
-    in_place = array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
+    """Return an array that may be written to without touching the inputs: itself, or a
+    copy."""
+    in_place = (
+        array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
+    )
     if in_place and not any(np.may_share_memory(array, other) for other in inputs):
         return array
     return array.copy(order="C")

@@ -1,7 +1,8 @@
 """The training loop: minibatches in, better parameters out.
 
-The solver knows a network only by its `params` and its `loss(X, y)`, and an update rule only by its
-call ``next_w, config = rule(w, dw, config)``; see `nndl.fc_net` and `nndl.optim`.
+The solver knows a network only by its `params` and its `loss(X, y)`, and an update rule
+only by its call ``next_w, config = rule(w, dw, config)``; see `nndl.fc_net` and
+`nndl.optim`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ UpdateRule = Callable[[Array, Array, Any], tuple[Array, dict[str, Any]]]
 class Solver:
     """Train a network by minibatch gradient descent.
 
-    Each epoch goes through a fresh permutation of the training images. Accuracies are taken after the
-    first iteration and at the end of each epoch; when training ends, the network is given the
-    parameters (and batch normalization's running averages) of the best validation accuracy.
+    Each epoch goes through a fresh permutation of the training images. Accuracies are
+    taken after the first iteration and at the end of each epoch; when training ends,
+    the network is given the parameters (and batch normalization's running averages) of
+    the best validation accuracy.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ class Solver:
     data : dict
         ``X_train``, ``y_train``, ``X_val``, ``y_val``, as `nndl.data.load` returns.
     update_rule : str or callable, optional
-        A name in `nndl.optim`, of which the compiled twin runs where there is one (``'adam'`` runs
-        `nndl.optim.adam_fast`), or a function with the same call.
+        A name in `nndl.optim`, of which the compiled twin runs where there is one
+        (``'adam'`` runs `nndl.optim.adam_fast`), or a function with the same call.
     optim_config : dict, optional
         Settings of the update rule, ``{'learning_rate': 1e-3}`` for example.
     lr_decay : float, optional
@@ -53,14 +55,16 @@ class Solver:
     batch_size : int, optional
         Images in a minibatch, `N`.
     num_epochs : int, optional
-        Passes through the training images. An epoch is ``len(X_train) // batch_size`` iterations.
+        Passes through the training images. An epoch is ``len(X_train) // batch_size``
+        iterations.
     print_every : int, optional
         Iterations between two printed losses.
     verbose : bool, optional
-        Whether to print losses and accuracies and, on a terminal, to show a progress bar.
+        Whether to print losses and accuracies and, on a terminal, to show a progress
+        bar.
     num_train_samples : int or None, optional
-        How many training images to measure the training accuracy on, drawn anew each time; None
-        takes all.
+        How many training images to measure the training accuracy on, drawn anew each
+        time; None takes all.
     num_val_samples : int or None, optional
         The same for the validation accuracy.
     checkpoint_name : str, optional
@@ -88,7 +92,8 @@ class Solver:
     Raises
     ------
     ValueError, TypeError
-        If an argument lies outside its range, is of the wrong type, or is missing from `data`.
+        If an argument lies outside its range, is of the wrong type, or is missing from
+        `data`.
     """
 
     def __init__(
@@ -138,14 +143,15 @@ class Solver:
     def train(self) -> None:
         """Train for `num_epochs` epochs, then give the network its best parameters.
 
-        After an interruption, a further call completes the epochs begun; after completion, it adds
-        `num_epochs` more, from the best parameters on, with the update rule's memory of the last step.
+        After an interruption, a further call completes the epochs begun; after
+        completion, it adds `num_epochs` more, from the best parameters on, with the
+        update rule's memory of the last step.
 
         Raises
         ------
         FloatingPointError
-            If a loss is infinite or not a number. The histories keep everything up to then, and the
-            network the parameters that gave that loss.
+            If a loss is infinite or not a number. The histories keep everything up to
+            then, and the network the parameters that gave that loss.
         """
         from tqdm import tqdm
 
@@ -156,7 +162,9 @@ class Solver:
         disable = None if self.verbose else True
         with (
             quiet,
-            tqdm(total=self._goal, initial=self.iteration, leave=False, disable=disable) as bar,
+            tqdm(
+                total=self._goal, initial=self.iteration, leave=False, disable=disable
+            ) as bar,
         ):
             while self.iteration < self._goal or self._stock_is_due():
                 if self._stock_is_due():
@@ -189,8 +197,8 @@ class Solver:
         Raises
         ------
         ValueError, TypeError
-            If `X` and `y` differ in length or are empty, `y` is not one label per image, or a number
-            lies outside its range.
+            If `X` and `y` differ in length or are empty, `y` is not one label per
+            image, or a number lies outside its range.
         """
         num_samples = _sample_size("num_samples", num_samples)
         batch_size = whole_number("batch_size", batch_size, at_least=1)
@@ -201,7 +209,9 @@ class Solver:
         correct = 0
         for start in range(0, len(X), batch_size):
             scores = self.model.loss(X[start : start + batch_size])
-            correct += int(np.sum(scores.argmax(axis=1) == y[start : start + batch_size]))
+            correct += int(
+                np.sum(scores.argmax(axis=1) == y[start : start + batch_size])
+            )
         return correct / len(X)
 
     def plot_history(self) -> Any:
@@ -216,7 +226,8 @@ class Solver:
         return plot_training(self)
 
     def _step(self, bar: Any) -> None:
-        """Take one gradient step on the next minibatch: all of it, or, after an error, none."""
+        """Take one gradient step on the next minibatch: all of it, or, after an error,
+        none."""
         place = self.iteration % self.iterations_per_epoch
         if place == 0:
             self._order = self.rng.permutation(len(self.X_train))
@@ -225,7 +236,10 @@ class Solver:
         with _restoring(getattr(self.model, "bn_params", [])):
             loss, grads = self.model.loss(self.X_train[batch], self.y_train[batch])
             if not math.isfinite(loss):
-                rates = {config.get("learning_rate") for config in self.optim_configs.values()}
+                rates = {
+                    config.get("learning_rate")
+                    for config in self.optim_configs.values()
+                }
                 raise FloatingPointError(
                     f"the loss is {loss} at iteration {self.iteration + 1} with learning rate "
                     f"{', '.join(str(rate or 'default') for rate in rates)}. A smaller learning rate "
@@ -246,13 +260,17 @@ class Solver:
             bar.write(f"(Iteration {self.iteration} / {self._goal}) loss: {loss:f}")
 
     def _stock_is_due(self) -> bool:
-        """Say whether accuracies are to be taken: after the first iteration and after each epoch."""
+        """Say whether accuracies are to be taken: after the first iteration and after
+        each epoch."""
         here = self.iteration == 1 or self.iteration % self.iterations_per_epoch == 0
         return here and self.iteration > self._stock_taken_at
 
     def _take_stock(self, bar: Any) -> None:
-        """Take accuracies and keep the best parameters; after an epoch, let the learning rate decay."""
-        train_acc = self.check_accuracy(self.X_train, self.y_train, self.num_train_samples)
+        """Take accuracies and keep the best parameters; after an epoch, let the
+        learning rate decay."""
+        train_acc = self.check_accuracy(
+            self.X_train, self.y_train, self.num_train_samples
+        )
         val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
         epoch_ends = self.iteration % self.iterations_per_epoch == 0
         with _uninterrupted():
@@ -262,7 +280,9 @@ class Solver:
             if val_acc > self.best_val_acc:
                 self.best_val_acc = val_acc
                 self.best_params = copy.deepcopy(self.model.params)
-                self._best_bn_params = copy.deepcopy(getattr(self.model, "bn_params", []))
+                self._best_bn_params = copy.deepcopy(
+                    getattr(self.model, "bn_params", [])
+                )
             if epoch_ends:
                 self.epoch += 1
                 for config in self.optim_configs.values():
@@ -293,8 +313,8 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged or no checkpoint, or holds other names or shapes than the network; the
-        network is left as it was.
+        If the file is damaged or no checkpoint, or holds other names or shapes than the
+        network; the network is left as it was.
     """
     arrays = _read_arrays(path)
     current = _named_arrays(model)
@@ -307,7 +327,8 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
             f"{', '.join(f'{name} {shape}' for name, shape in differing)}."
         )
     model.params = {
-        name: arrays[f"params.{name}"].astype(w.dtype) for name, w in model.params.items()
+        name: arrays[f"params.{name}"].astype(w.dtype)
+        for name, w in model.params.items()
     }
     for i, bn_param in enumerate(getattr(model, "bn_params", [])):
         for key in _RUNNING:
@@ -320,7 +341,8 @@ _RUNNING = ("running_mean", "running_var")
 
 
 def _named_arrays(model: Any) -> dict[str, Array]:
-    """Return every array that a network has learned, under the name it has in a checkpoint."""
+    """Return every array that a network has learned, under the name it has in a
+    checkpoint."""
     arrays = {f"params.{name}": w for name, w in model.params.items()}
     for i, bn_param in enumerate(getattr(model, "bn_params", [])):
         for key in _RUNNING:
@@ -345,7 +367,9 @@ def _read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
             with saved:
                 return dict(saved)
         except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{os.fspath(path)} is not a checkpoint, or is damaged.") from error
+            raise ValueError(
+                f"{os.fspath(path)} is not a checkpoint, or is damaged."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -365,7 +389,9 @@ def _restoring(dicts: list[dict[str, Any]]) -> Iterator[None]:
 def _uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back until the block is done, so that it is done whole."""
     handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    if threading.current_thread() is not threading.main_thread() or not callable(
+        handler
+    ):
         yield  # only the main thread is interrupted
         return
     held_back: list[Any] = []
@@ -393,7 +419,9 @@ def _images_and_labels(data: Mapping[str, Any], split: str) -> tuple[Array, Arra
 def _same_length(X_name: str, X: Any, y_name: str, y: Any) -> tuple[Array, Array]:
     X, y = np.asarray(X), np.asarray(y)
     if y.ndim != 1:
-        raise ValueError(f"`{y_name}` must have shape (N,), but its shape is {y.shape}.")
+        raise ValueError(
+            f"`{y_name}` must have shape (N,), but its shape is {y.shape}."
+        )
     if X.ndim == 0 or len(X) != len(y) or len(X) == 0:
         raise ValueError(
             f"`{X_name}` and `{y_name}` must be of one length, at least 1, but have the shapes "
@@ -414,8 +442,11 @@ def _resolve(update_rule: str | UpdateRule) -> UpdateRule:
     return getattr(optim, f"{update_rule}_fast", readable)
 
 
-def _settings(update_rule: UpdateRule, optim_config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the update rule's settings, after checking that one of the package's own knows them."""
+def _settings(
+    update_rule: UpdateRule, optim_config: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the update rule's settings, after checking that one of the package's own
+    knows them."""
     if optim_config is None:
         return {}
     if not isinstance(optim_config, Mapping):

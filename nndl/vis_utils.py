@@ -34,13 +34,14 @@ PALETTE = {
 
 
 def use_book_style() -> None:
-    """Set matplotlib's defaults to the book's: colours, sizes, and a white ground in dark mode too."""
+    """Set matplotlib's defaults to the book's: colours, sizes, and a white ground in
+    dark mode too."""
     import matplotlib as mpl
     from matplotlib.rcsetup import cycler
 
     mpl.rcParams.update(
         {
-            "figure.figsize": (7.0, 3.6),
+            "figure.figsize": (6.4, 3.4),
             "figure.dpi": 120,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
@@ -63,7 +64,10 @@ def use_book_style() -> None:
 
 
 def show_images(
-    images: Array, titles: Sequence[str] | None = None, columns: int = 10, size: float = 0.8
+    images: Array,
+    titles: Sequence[str] | None = None,
+    columns: int = 10,
+    size: float = 0.8,
 ) -> Any:
     """Show images in rows, each under its title.
 
@@ -85,8 +89,8 @@ def show_images(
     Raises
     ------
     ValueError
-        If `images` is empty or has another shape, there are not as many titles as images, or `columns`
-        or `size` is too small.
+        If `images` is empty or has another shape, there are not as many titles as
+        images, or `columns` or `size` is too small.
     """
     import matplotlib.pyplot as plt
 
@@ -96,7 +100,9 @@ def show_images(
             f"`images` must have shape (N, C, H, W) with C = 1 or 3, but its shape is {images.shape}."
         )
     if titles is not None and len(titles) != len(images):
-        raise ValueError(f"`titles` must hold {len(images)} titles, but holds {len(titles)}.")
+        raise ValueError(
+            f"`titles` must hold {len(images)} titles, but holds {len(titles)}."
+        )
     columns = min(whole_number("columns", columns, at_least=1), len(images))
     size = number("size", size, above=0)
     rows = math.ceil(len(images) / columns)
@@ -107,7 +113,12 @@ def show_images(
         ax.axis("off")
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     for i, (ax, image) in enumerate(zip(axes.flat, pixels, strict=False)):
-        ax.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=255)
+        ax.imshow(
+            image[..., 0] if image.shape[2] == 1 else image,
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+        )
         if titles is not None and titles[i]:
             ax.set_title(titles[i], fontsize=8, pad=2)
     return figure
@@ -128,13 +139,14 @@ def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
     Returns
     -------
     array, shape (grid height, grid width, C)
-        Values from 0 to `ubound`; the padding and unused places are 0, a constant image is
-        ``ubound / 2``.
+        Values from 0 to `ubound`; the padding and unused places are 0, a constant image
+        is ``ubound / 2``.
 
     Raises
     ------
     ValueError
-        If `Xs` is empty or has another number of axes, `padding` is negative or `ubound` not above 0.
+        If `Xs` is empty or has another number of axes, `padding` is negative or
+        `ubound` not above 0.
     """
     Xs = np.asarray(Xs)
     if Xs.ndim != 4 or Xs.size == 0:
@@ -149,7 +161,9 @@ def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
     for i, image in enumerate(Xs):
         top, left = (i // side) * (H + padding), (i % side) * (W + padding)
         low, high = float(image.min()), float(image.max())
-        stretched = (image - low) / (high - low) if high > low else np.full(image.shape, 0.5)
+        stretched = (
+            (image - low) / (high - low) if high > low else np.full(image.shape, 0.5)
+        )
         grid[top : top + H, left : left + W] = ubound * stretched
     return grid
 
@@ -171,19 +185,35 @@ def plot_training(solver: Any) -> Any:
     figure, (left, right) = plt.subplots(1, 2)
     losses = np.asarray(solver.loss_history)
     iterations = np.arange(1, len(losses) + 1)
-    left.plot(iterations, losses, ".", markersize=2, color=PALETTE["sky"], label="each minibatch")
+    left.plot(
+        iterations,
+        losses,
+        ".",
+        markersize=2,
+        color=PALETTE["sky"],
+        label="each minibatch",
+    )
     window = max(len(losses) // 50, 1)
     if window > 1:
         mean = np.convolve(losses, np.ones(window) / window, mode="valid")
-        left.plot(iterations[window - 1 :], mean, color=PALETTE["blue"], label=f"mean of {window}")
+        left.plot(
+            iterations[window - 1 :],
+            mean,
+            color=PALETTE["blue"],
+            label=f"mean of {window}",
+        )
         left.legend()
     left.set(xlabel="iteration", ylabel="training loss")
 
     # Accuracies are taken after the first iteration, which may be a whole epoch, and every epoch.
     first = int(solver.iterations_per_epoch == 1)
     epochs = np.arange(first, first + len(solver.val_acc_history))
-    right.plot(epochs, 100 * np.asarray(solver.train_acc_history), "o-", label="training")
-    right.plot(epochs, 100 * np.asarray(solver.val_acc_history), "s--", label="validation")
+    right.plot(
+        epochs, 100 * np.asarray(solver.train_acc_history), "o-", label="training"
+    )
+    right.plot(
+        epochs, 100 * np.asarray(solver.val_acc_history), "s--", label="validation"
+    )
     right.set(xlabel="epoch", ylabel="accuracy (%)")
     right.legend()
     return figure
@@ -200,8 +230,8 @@ def draw_graph(
     Parameters
     ----------
     nodes : dict
-        The place ``(x, y)`` of each node, under the text to write into it. A text may end in spaces
-        to tell it from another of the same look.
+        The place ``(x, y)`` of each node, under the text to write into it. A text may
+        end in spaces to tell it from another of the same look.
     edges : sequence of (from, to, value, gradient)
         Names of two nodes, and two texts.
     ax : matplotlib.axes.Axes, optional
@@ -222,7 +252,9 @@ def draw_graph(
         raise ValueError("`nodes` must hold at least one node.")
     for name in (name for edge in edges for name in edge[:2]):
         if name not in nodes:
-            raise ValueError(f"`edges` names the node {name!r}, which is not in `nodes`.")
+            raise ValueError(
+                f"`edges` names the node {name!r}, which is not in `nodes`."
+            )
     if ax is None:
         _, ax = plt.subplots()
     xs, ys = zip(*nodes.values(), strict=True)
@@ -232,7 +264,9 @@ def draw_graph(
 
     circle = {"boxstyle": "circle,pad=0.35", "fc": "white", "ec": "#555555", "lw": 1.5}
     drawn = {
-        name: ax.text(x, y, name.strip(), ha="center", va="center", fontsize=13, bbox=circle)
+        name: ax.text(
+            x, y, name.strip(), ha="center", va="center", fontsize=13, bbox=circle
+        )
         for name, (x, y) in nodes.items()
     }
     for start, end, value, gradient in edges:

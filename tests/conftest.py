@@ -13,7 +13,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def torch() -> ModuleType:
-    """The independent oracle; tests that ask for it are skipped where it is not installed."""
+    """The independent oracle; tests that ask for it are skipped where it is not
+    installed."""
     return pytest.importorskip("torch", reason="PyTorch, the oracle, is not installed")
 
 
@@ -28,7 +29,8 @@ def default_threads() -> Iterator[None]:
 
 @pytest.fixture
 def figures() -> Iterator[ModuleType]:
-    """Return `matplotlib.pyplot`, drawing into memory, and close every figure afterwards."""
+    """Return `matplotlib.pyplot`, drawing into memory, and close every figure
+    afterwards."""
     import matplotlib as mpl
 
     mpl.use("Agg")

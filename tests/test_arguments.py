@@ -33,7 +33,7 @@ def labelled(x: Any, y: Any) -> Any:
     return x, y
 
 
-# ---- shapes ------------------------------------------------------------------------------------
+# ---- shapes --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 2, 3), (4, 6, 1), (4, 1, 2, 3)])
@@ -102,7 +102,7 @@ def test_an_axis_with_a_minimum_refuses_smaller_sizes(shape):
         labelled(np.ones(shape), np.zeros(shape[0], int))
 
 
-# ---- dtypes ------------------------------------------------------------------------------------
+# ---- dtypes --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int16, np.uint64, ">i4"])
@@ -134,32 +134,52 @@ def test_lists_and_numbers_become_arrays(value):
 
 
 @pytest.mark.parametrize(
-    "value", [np.float16([1]), np.longdouble([1]), [1j], ["a"], [None], np.array(["2020"], "M8[Y]")]
+    "value",
+    [
+        np.float16([1]),
+        np.longdouble([1]),
+        [1j],
+        ["a"],
+        [None],
+        np.array(["2020"], "M8[Y]"),
+    ],
 )
 def test_other_dtypes_are_a_type_error_that_names_the_argument(value):
-    with pytest.raises(TypeError, match=r"`x` must be an array of float32, float64 or integers"):
+    with pytest.raises(
+        TypeError, match=r"`x` must be an array of float32, float64 or integers"
+    ):
         as_float_array("x", value)
 
 
-# ---- caches ------------------------------------------------------------------------------------
+# ---- caches --------------------------------------------------------------------------
 
 
 def test_a_cache_settles_the_sizes_for_dout():
     cache = np.ones((2, 3)), np.ones(3), "train"
     assert three_backward([[1, 2, 3], [4, 5, 6]], cache).dtype == np.float64
-    with pytest.raises(ValueError, match=r"`dout` must have the shape of `x`, \(2, 3\), but"):
+    with pytest.raises(
+        ValueError, match=r"`dout` must have the shape of `x`, \(2, 3\), but"
+    ):
         three_backward(np.ones((3, 2)), cache)
 
 
 @pytest.mark.parametrize(
     ("cache", "kind", "message"),
     [
-        (None, TypeError, "`cache` must be what three_forward returned as its cache, x, w, mode"),
+        (
+            None,
+            TypeError,
+            "`cache` must be what three_forward returned as its cache, x, w, mode",
+        ),
         ([1, 2, 3], TypeError, "type list"),
         (np.ones(3), TypeError, "type ndarray"),
         ((np.ones((2, 3)), np.ones(3)), ValueError, "has 2 entries"),
         ((np.ones((2, 3)), "w", "train"), TypeError, "its w is of type str"),
-        ((np.ones((2, 3)), np.ones(4), "train"), ValueError, r"`w` must have shape \(D,\)"),
+        (
+            (np.ones((2, 3)), np.ones(4), "train"),
+            ValueError,
+            r"`w` must have shape \(D,\)",
+        ),
     ],
 )
 def test_a_wrong_cache_names_the_forward_function(cache, kind, message):
@@ -169,11 +189,13 @@ def test_a_wrong_cache_names_the_forward_function(cache, kind, message):
 
 def test_a_cache_of_one_array_is_that_array_itself():
     assert one_backward_alt(np.ones(3), np.ones(3)).tolist() == [1, 1, 1]
-    with pytest.raises(TypeError, match="what one_forward returned as its cache, x, but its x is"):
+    with pytest.raises(
+        TypeError, match="what one_forward returned as its cache, x, but its x is"
+    ):
         one_backward_alt(np.ones(3), (np.ones(3),))
 
 
-# ---- labels ------------------------------------------------------------------------------------
+# ---- labels --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +209,8 @@ def test_labels_may_be_any_integers(y):
 @pytest.mark.parametrize("wrong", [-1, 3, 1000])
 def test_a_label_out_of_range_is_named(wrong):
     with pytest.raises(
-        ValueError, match=rf"`y` must hold labels from 0 to 2, .* 3 classes of `x`, .* {wrong}\."
+        ValueError,
+        match=rf"`y` must hold labels from 0 to 2, .* 3 classes of `x`, .* {wrong}\.",
     ):
         labelled(np.ones((2, 3)), [0, wrong])
 
@@ -204,10 +227,12 @@ def test_labels_must_be_one_for_each_example(y):
         labelled(np.ones((2, 3)), y)
 
 
-# ---- numbers -----------------------------------------------------------------------------------
+# ---- numbers -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.float64(1), np.int8(1), np.array(1.0)])
+@pytest.mark.parametrize(
+    "value", [1, 1.0, np.float32(1), np.float64(1), np.int8(1), np.array(1.0)]
+)
 def test_a_number_comes_back_as_a_python_float(value):
     assert type(number("p", value)) is float
     assert number("p", value) == 1.0
@@ -238,8 +263,16 @@ def test_what_is_not_a_number_is_a_type_error(value):
     ("value", "bounds", "message"),
     [
         (0, {"above": 0}, "`p` must be above 0, but is 0."),
-        (1.5, {"at_least": 0, "at_most": 1}, "`p` must be at least 0 and at most 1, but is 1.5."),
-        (1, {"at_least": 0, "below": 1}, "`p` must be at least 0 and below 1, but is 1."),
+        (
+            1.5,
+            {"at_least": 0, "at_most": 1},
+            "`p` must be at least 0 and at most 1, but is 1.5.",
+        ),
+        (
+            1,
+            {"at_least": 0, "below": 1},
+            "`p` must be at least 0 and below 1, but is 1.",
+        ),
         (math.nan, {}, "`p` must be a finite number, but is nan."),
         (math.nan, {"above": 0}, "but is nan."),
     ],
@@ -285,7 +318,9 @@ def test_a_string_from_a_numpy_array_is_one_of_the_options():
     assert one_of("mode", np.array(["train"])[0], "train", "test") == "train"
 
 
-@pytest.mark.parametrize("value", ["Train", "", 0, None, np.array(["train", "test"])], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["Train", "", 0, None, np.array(["train", "test"])], ids=repr
+)
 def test_what_is_none_of_the_options_is_a_value_error(value):
     with pytest.raises(ValueError, match="`mode` must be 'train' or 'test', but is"):
         one_of("mode", value, "train", "test")

@@ -31,13 +31,21 @@ def keys_in_bibliography():
 
 def test_every_page_in_the_contents_exists():
     for page in pages_in_contents():
-        assert any((ROOT / f"{page}{suffix}").exists() for suffix in (".md", ".ipynb")), page
+        assert any(
+            (ROOT / f"{page}{suffix}").exists() for suffix in (".md", ".ipynb")
+        ), page
 
 
 def test_every_page_of_the_book_is_in_the_contents():
     listed = set(pages_in_contents())
-    pages = [*(ROOT / "book").glob("*.md"), *(ROOT / "book" / "api").glob("*.md"), *CHAPTERS]
-    assert {page.relative_to(ROOT).with_suffix("").as_posix() for page in pages} <= listed
+    pages = [
+        *(ROOT / "book").glob("*.md"),
+        *(ROOT / "book" / "api").glob("*.md"),
+        *CHAPTERS,
+    ]
+    assert {
+        page.relative_to(ROOT).with_suffix("").as_posix() for page in pages
+    } <= listed
 
 
 def test_no_reference_is_listed_twice():
@@ -60,7 +68,9 @@ def test_every_picture_has_a_description(chapter):
         outputs = cell.get("outputs", [])
         if any("image/png" in output.get("data", {}) for output in outputs):
             image = cell["metadata"].get("mystnb", {}).get("image", {})
-            assert image.get("alt"), f"cell {number} draws a picture without mystnb.image.alt"
+            assert image.get("alt"), (
+                f"cell {number} draws a picture without mystnb.image.alt"
+            )
 
 
 @chapters
@@ -75,7 +85,9 @@ def test_no_output_loads_anything_from_the_network(chapter):
 
 @chapters
 def test_exercises_and_their_solutions_are_closed_and_paired(chapter):
-    text = "\n".join(text_of(cell) for cell in cells(chapter) if cell["cell_type"] == "markdown")
+    text = "\n".join(
+        text_of(cell) for cell in cells(chapter) if cell["cell_type"] == "markdown"
+    )
     for kind in ("exercise", "solution"):
         starts = re.findall(rf"\{{{kind}-start\}}", text)
         assert len(starts) == len(re.findall(rf"\{{{kind}-end\}}", text))

@@ -26,7 +26,12 @@ def test_version_prints_the_packages_version(monkeypatch, capsys):
 def test_list_says_what_is_absent_and_how_to_get_it(capsys):
     assert cli.main(["data", "list"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.split(maxsplit=3) == ["shapes", "12,000", "images", "drawn when first used"]
+    assert first.split(maxsplit=3) == [
+        "shapes",
+        "12,000",
+        "images",
+        "drawn when first used",
+    ]
     assert second.split(maxsplit=3) == [
         "cifar10",
         "60,000",
@@ -57,7 +62,9 @@ def test_list_says_where_the_data_are(tmp_path, capsys):
 )
 def test_fetch_hands_its_options_on(monkeypatch, arguments, expected):
     calls = []
-    monkeypatch.setattr(cifar10, "fetch", lambda folder, url: calls.append((folder, url)))
+    monkeypatch.setattr(
+        cifar10, "fetch", lambda folder, url: calls.append((folder, url))
+    )
     assert cli.main(["data", "fetch", "cifar10", *arguments]) == 0
     assert calls == [expected]
 
@@ -83,7 +90,9 @@ def test_an_interrupted_fetch_is_one_line_and_status_1(monkeypatch, capsys):
     assert capsys.readouterr().err == "nndl: interrupted\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["data"], ["data", "fetch", "mnist"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["data"], ["data", "fetch", "mnist"], ["nonsense"]]
+)
 def test_wrong_usage_has_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)

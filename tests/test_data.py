@@ -29,7 +29,8 @@ def full_cache(tmp_path_factory, drawn):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """An empty cache folder of the test's own, and no data set chosen by the environment."""
+    """An empty cache folder of the test's own, and no data set chosen by the
+    environment."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("NNDL_CACHE", str(folder))
     monkeypatch.delenv("NNDL_DATA", raising=False)
@@ -64,7 +65,11 @@ def test_load_returns_every_image_of_the_embedded_set_by_default(drawn):
     loaded = data.load(subtract_mean=False)
     images = np.concatenate([loaded["X_train"], loaded["X_val"], loaded["X_test"]])
     labels = np.concatenate([loaded["y_train"], loaded["y_val"], loaded["y_test"]])
-    assert [len(loaded[f"X_{part}"]) for part in ("train", "val", "test")] == [10_000, 1_000, 1_000]
+    assert [len(loaded[f"X_{part}"]) for part in ("train", "val", "test")] == [
+        10_000,
+        1_000,
+        1_000,
+    ]
     np.testing.assert_array_equal(images, drawn[0])
     np.testing.assert_array_equal(labels, drawn[1])
 
@@ -88,7 +93,8 @@ def test_the_mean_image_is_that_of_the_returned_training_images(drawn):
     exact = drawn[0][:300].sum(axis=0, dtype=np.int64) / 300
     np.testing.assert_array_equal(loaded["mean_image"], exact.astype(np.float32))
     np.testing.assert_array_equal(
-        loaded["X_val"], drawn[0][10_000:11_000].astype(np.float32) - loaded["mean_image"]
+        loaded["X_val"],
+        drawn[0][10_000:11_000].astype(np.float32) - loaded["mean_image"],
     )
 
 
@@ -96,12 +102,16 @@ def test_the_mean_image_is_that_of_the_returned_training_images(drawn):
 def test_the_mean_image_is_returned_where_it_is_not_subtracted(drawn):
     loaded = data.load(num_train=20, subtract_mean=False)
     np.testing.assert_array_equal(loaded["X_train"], drawn[0][:20])
-    np.testing.assert_array_equal(loaded["mean_image"], data.load(num_train=20)["mean_image"])
+    np.testing.assert_array_equal(
+        loaded["mean_image"], data.load(num_train=20)["mean_image"]
+    )
 
 
 @pytest.mark.usefixtures("filled")
 def test_counts_take_the_first_images_of_each_part(drawn):
-    loaded = data.load(num_train=5, num_val=np.int64(6), num_test=7, subtract_mean=False)
+    loaded = data.load(
+        num_train=5, num_val=np.int64(6), num_test=7, subtract_mean=False
+    )
     np.testing.assert_array_equal(loaded["X_train"], drawn[0][:5])
     np.testing.assert_array_equal(loaded["X_val"], drawn[0][10_000:10_006])
     np.testing.assert_array_equal(loaded["y_test"], drawn[1][11_000:11_007])
@@ -123,8 +133,16 @@ def test_two_loads_share_no_memory():
             ValueError,
             "`num_train` must be an integer from 1 to 10000, but is 20000.",
         ),
-        ({"num_train": 0}, ValueError, "`num_train` must be an integer from 1 to 10000, but is 0."),
-        ({"num_val": -1}, ValueError, "`num_val` must be an integer from 1 to 1000, but is -1."),
+        (
+            {"num_train": 0},
+            ValueError,
+            "`num_train` must be an integer from 1 to 10000, but is 0.",
+        ),
+        (
+            {"num_val": -1},
+            ValueError,
+            "`num_val` must be an integer from 1 to 1000, but is -1.",
+        ),
         (
             {"num_test": 1001},
             ValueError,
@@ -137,7 +155,11 @@ def test_two_loads_share_no_memory():
             ValueError,
             "`num_train` must be an integer from 1 to 49000, but is 49001.",
         ),
-        ({"name": "mnist"}, ValueError, "`name` must be 'shapes' or 'cifar10', but is 'mnist'."),
+        (
+            {"name": "mnist"},
+            ValueError,
+            "`name` must be 'shapes' or 'cifar10', but is 'mnist'.",
+        ),
         ({"name": 3}, ValueError, "`name` must be 'shapes' or 'cifar10', but is 3."),
     ],
 )
@@ -161,9 +183,13 @@ def test_an_argument_goes_before_the_environment(monkeypatch):
 
 
 @pytest.mark.usefixtures("cache")
-def test_an_unknown_name_in_the_environment_is_an_error_that_names_the_variable(monkeypatch):
+def test_an_unknown_name_in_the_environment_is_an_error_that_names_the_variable(
+    monkeypatch,
+):
     monkeypatch.setenv("NNDL_DATASET", "imagenet")
-    with pytest.raises(ValueError, match="`NNDL_DATASET` must be 'shapes' or 'cifar10'"):
+    with pytest.raises(
+        ValueError, match="`NNDL_DATASET` must be 'shapes' or 'cifar10'"
+    ):
         data.load()
 
 
@@ -176,7 +202,9 @@ def test_the_embedded_set_is_drawn_once_and_then_read(cache, monkeypatch, drawn)
     assert [path.name for path in cache.iterdir()] == [_file_name()]
 
 
-@pytest.mark.parametrize("damage", ["cut short", "one bit", "a label of no class", "empty"])
+@pytest.mark.parametrize(
+    "damage", ["cut short", "one bit", "a label of no class", "empty"]
+)
 def test_a_damaged_cache_is_drawn_anew(cache, monkeypatch, drawn, full_cache, damage):
     whole = bytearray((full_cache / _file_name()).read_bytes())
     if damage == "one bit":
@@ -196,7 +224,9 @@ def test_a_damaged_cache_is_drawn_anew(cache, monkeypatch, drawn, full_cache, da
     assert (cache / _file_name()).read_bytes() == whole
 
 
-def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path, cache, monkeypatch, drawn):
+def test_a_cache_folder_that_cannot_be_made_is_no_error(
+    tmp_path, cache, monkeypatch, drawn
+):
     (tmp_path / "a file").write_text("in the way")
     monkeypatch.setenv("NNDL_CACHE", str(tmp_path / "a file" / "cache"))
     _count_draws(monkeypatch, drawn)
@@ -247,7 +277,9 @@ def test_two_processes_that_draw_at_once_are_both_right(cache, full_cache):
     assert [process.returncode for process in processes] == [0, 0], results
     assert results[0] == results[1]
     assert [path.name for path in cache.iterdir()] == [_file_name()]
-    assert (cache / _file_name()).read_bytes() == (full_cache / _file_name()).read_bytes()
+    assert (cache / _file_name()).read_bytes() == (
+        full_cache / _file_name()
+    ).read_bytes()
 
 
 def test_importing_the_data_package_loads_no_download_tools():
@@ -259,7 +291,9 @@ def test_importing_the_data_package_loads_no_download_tools():
     assert output.strip() == "[]", errors
 
 
-def test_the_cache_is_in_the_users_cache_folder_unless_a_variable_says_otherwise(monkeypatch):
+def test_the_cache_is_in_the_users_cache_folder_unless_a_variable_says_otherwise(
+    monkeypatch,
+):
     import platformdirs
 
     monkeypatch.delenv("NNDL_CACHE", raising=False)

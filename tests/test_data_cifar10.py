@@ -1,4 +1,5 @@
-"""CIFAR-10: reading the official layout, and fetching it from a server of the test's own."""
+"""CIFAR-10: reading the official layout, and fetching it from a server of the test's
+own."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def own_folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Make the data set small: 4 records a file, the last two training records for validation."""
+    """Make the data set small: 4 records a file, the last two training records for
+    validation."""
     monkeypatch.setattr(cifar10, "_RECORDS_PER_FILE", RECORDS)
     layout = _records.Layout(cifar10.CLASS_NAMES, 18, 20, 24)
     monkeypatch.setattr(cifar10, "LAYOUT", layout)
@@ -63,7 +65,7 @@ def _records_of(contents):
     return np.frombuffer(b"".join(contents.values()), np.uint8).reshape(-1, 3073)
 
 
-# --- Reading ------------------------------------------------------------------------------------
+# --- Reading --------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("small")
@@ -72,7 +74,9 @@ def test_the_data_are_found(tmp_path, monkeypatch, place):
     folder = _make(tmp_path / "cache" / FOLDER)
     if place != "cache":
         monkeypatch.setenv("NNDL_CACHE", str(tmp_path / "empty"))
-        monkeypatch.setenv("NNDL_DATA", str(folder.parent if place == "parent" else folder))
+        monkeypatch.setenv(
+            "NNDL_DATA", str(folder.parent if place == "parent" else folder)
+        )
     assert cifar10.find() == folder
 
 
@@ -81,7 +85,11 @@ def test_the_parts_are_the_customary_ones(tmp_path):
     _make(tmp_path / "cache" / FOLDER)
     records = _records_of(_contents())
     loaded = data.load("cifar10", num_val=None, num_test=None, subtract_mean=False)
-    for part, rows in (("train", slice(0, 18)), ("val", slice(18, 20)), ("test", slice(20, 24))):
+    for part, rows in (
+        ("train", slice(0, 18)),
+        ("val", slice(18, 20)),
+        ("test", slice(20, 24)),
+    ):
         images = records[rows, 1:].reshape(-1, 3, 32, 32)
         np.testing.assert_array_equal(loaded[f"X_{part}"], images)
         np.testing.assert_array_equal(loaded[f"y_{part}"], records[rows, 0])
@@ -111,17 +119,25 @@ def test_the_courses_function_returns_the_six_arrays(tmp_path):
 
 
 def test_the_courses_function_names_a_wrong_count():
-    with pytest.raises(ValueError, match="`num_validation` must be an integer from 1 to 1000"):
+    with pytest.raises(
+        ValueError, match="`num_validation` must be an integer from 1 to 1000"
+    ):
         data_utils.get_CIFAR10_data(num_validation=2000)
 
 
-def test_absent_data_are_an_error_that_says_where_it_looked_and_what_to_do(tmp_path, monkeypatch):
+def test_absent_data_are_an_error_that_says_where_it_looked_and_what_to_do(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("NNDL_DATA", str(tmp_path / "mine"))
     with pytest.raises(FileNotFoundError) as caught:
         data.load("cifar10")
     message = str(caught.value)
     assert "nndl data fetch cifar10" in message
-    for place in (tmp_path / "mine" / FOLDER, tmp_path / "mine", tmp_path / "cache" / FOLDER):
+    for place in (
+        tmp_path / "mine" / FOLDER,
+        tmp_path / "mine",
+        tmp_path / "cache" / FOLDER,
+    ):
         assert str(place) in message
 
 
@@ -138,7 +154,9 @@ def test_a_missing_batch_is_named(tmp_path):
 def test_a_file_of_another_size_is_named(tmp_path, size):
     path = _make(tmp_path / "cache" / FOLDER) / "data_batch_2.bin"
     path.write_bytes(bytes(size))
-    with pytest.raises(ValueError, match=f"{path} must have 12292 bytes .* but has {size}"):
+    with pytest.raises(
+        ValueError, match=f"{path} must have 12292 bytes .* but has {size}"
+    ):
         data.load("cifar10", num_val=1, num_test=1)
 
 
@@ -154,7 +172,7 @@ def test_a_label_above_nine_is_named(tmp_path):
         data.load("cifar10", num_val=1, num_test=1)
 
 
-# --- Fetching -----------------------------------------------------------------------------------
+# --- Fetching -------------------------------------------------------------------------
 
 
 def _archive(contents, extra=()):
@@ -170,7 +188,8 @@ def _archive(contents, extra=()):
 
 
 class Server:
-    """Serves `body` at any path of 127.0.0.1, with the trouble that the test asks for."""
+    """Serves `body` at any path of 127.0.0.1, with the trouble that the test asks
+    for."""
 
     def __init__(self, body):
         self.body, self.status, self.cut, self.requests = body, 200, False, 0
@@ -182,7 +201,9 @@ class Server:
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(outer.body)))
                 self.end_headers()
-                self.wfile.write(outer.body[: len(outer.body) // 2] if outer.cut else outer.body)
+                self.wfile.write(
+                    outer.body[: len(outer.body) // 2] if outer.cut else outer.body
+                )
 
             def log_message(self, *_):
                 pass
@@ -210,7 +231,11 @@ def server(small):
 
 
 def _left_in(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*")) if folder.exists() else []
+    return (
+        sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+        if folder.exists()
+        else []
+    )
 
 
 def test_fetch_puts_the_files_and_nothing_else_into_the_cache(server, tmp_path):
@@ -244,11 +269,15 @@ def test_a_damaged_copy_is_replaced(server, tmp_path):
     (folder / "data_batch_1.bin").write_bytes(b"short")
     (folder / "test_batch.bin").unlink()
     server.fetch()
-    assert {file: (folder / file).read_bytes() for file in cifar10._FILES} == _contents()
+    assert {
+        file: (folder / file).read_bytes() for file in cifar10._FILES
+    } == _contents()
 
 
 @pytest.mark.parametrize("trouble", ["checksum", "404", "cut short"])
-def test_a_failed_download_leaves_nothing_behind_and_the_next_try_works(server, tmp_path, trouble):
+def test_a_failed_download_leaves_nothing_behind_and_the_next_try_works(
+    server, tmp_path, trouble
+):
     right, sha256 = server.body, hashlib.sha256(server.body).hexdigest()
     if trouble == "checksum":
         server.body = right[:-1] + bytes([right[-1] ^ 1])
@@ -272,9 +301,13 @@ def test_a_server_that_is_not_there_is_an_error_with_its_address(small, tmp_path
     assert _left_in(tmp_path / "cache") == []
 
 
-@pytest.mark.parametrize("name", ["../evil.bin", f"{FOLDER}/../../evil.bin", "/tmp/evil-nndl.bin"])
+@pytest.mark.parametrize(
+    "name", ["../evil.bin", f"{FOLDER}/../../evil.bin", "/tmp/evil-nndl.bin"]
+)
 def test_a_member_that_points_outside_is_never_unpacked(server, tmp_path, name):
-    server.body = _archive(_contents(), extra=[(name, b"evil"), (f"{FOLDER}/readme.html", b"hi")])
+    server.body = _archive(
+        _contents(), extra=[(name, b"evil"), (f"{FOLDER}/readme.html", b"hi")]
+    )
     folder = server.fetch()
     assert sorted(path.name for path in folder.iterdir()) == sorted(cifar10._FILES)
     assert not list(tmp_path.rglob("evil*"))
@@ -288,7 +321,9 @@ def test_an_archive_with_a_link_in_place_of_a_file_is_refused(server, tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
         tar.addfile(link)
     server.body = raw.getvalue()
-    with pytest.raises(ValueError, match=r"test_batch\.bin in the archive must be a file of 12292"):
+    with pytest.raises(
+        ValueError, match=r"test_batch\.bin in the archive must be a file of 12292"
+    ):
         server.fetch()
     assert _left_in(tmp_path / "cache") == []
 
@@ -306,7 +341,9 @@ def test_an_archive_without_one_of_the_files_is_refused(server, tmp_path):
     contents = _contents()
     del contents["data_batch_5.bin"]
     server.body = _archive(contents)
-    with pytest.raises(ValueError, match=r"must have cifar-10-batches-bin/data_batch_5\.bin whole"):
+    with pytest.raises(
+        ValueError, match=r"must have cifar-10-batches-bin/data_batch_5\.bin whole"
+    ):
         server.fetch()
     assert _left_in(tmp_path / "cache") == []
 
@@ -321,11 +358,12 @@ def test_an_archive_that_cannot_be_unpacked_is_refused(server, tmp_path, damage)
     assert _left_in(tmp_path / "cache") == []
 
 
-# --- The whole data set -------------------------------------------------------------------------
+# --- The whole data set ---------------------------------------------------------------
 
 REAL = os.environ.get("NNDL_DATA", "")
 needs_cifar10 = pytest.mark.skipif(
-    not any(Path(REAL, sub, "test_batch.bin").is_file() for sub in ("", FOLDER)) or not REAL,
+    not any(Path(REAL, sub, "test_batch.bin").is_file() for sub in ("", FOLDER))
+    or not REAL,
     reason="NNDL_DATA names no folder that holds CIFAR-10",
 )
 
@@ -342,12 +380,16 @@ def test_loading_all_of_cifar10_needs_less_than_a_gigabyte():
     )
     root = str(Path(nndl.__file__).parents[1])
     environment = {**os.environ, "NNDL_DATA": REAL, "PYTHONPATH": root}
-    peak = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    peak = subprocess.check_output(
+        [sys.executable, "-c", code], env=environment, text=True
+    )
     assert int(peak) < 1.0e9
 
 
 @needs_cifar10
-def test_the_training_images_of_cifar10_have_mean_zero_once_it_is_subtracted(monkeypatch):
+def test_the_training_images_of_cifar10_have_mean_zero_once_it_is_subtracted(
+    monkeypatch,
+):
     monkeypatch.setenv("NNDL_DATA", REAL)
     loaded = data.load("cifar10", num_train=10_000, num_test=None)
     assert abs(loaded["X_train"].mean(axis=0, dtype=np.float64)).max() < 1e-3

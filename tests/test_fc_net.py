@@ -1,4 +1,5 @@
-"""The fully connected networks: gradients, options, and what they promise the solver."""
+"""The fully connected networks: gradients, options, and what they promise the
+solver."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from nndl.gradient_check import eval_numerical_gradient
 
 NORMALIZATIONS = [None, "batchnorm", "layernorm"]
 every_normalization = pytest.mark.parametrize("normalization", NORMALIZATIONS)
-float_types = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+float_types = pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64], ids=["float32", "float64"]
+)
 
 
 def batch(N=6, D=15, C=10):
@@ -26,7 +29,10 @@ def small_net(hidden_dims=(9, 8), **options):
     options = {"weight_scale": 0.3, "dtype": np.float64, "rng": 1} | options
     net = FullyConnectedNet(list(hidden_dims), input_dim=15, num_classes=10, **options)
     rng = np.random.default_rng(2)
-    for name, w in net.params.items():  # at 0 and 1, biases, beta and gamma would hide mistakes
+    for (
+        name,
+        w,
+    ) in net.params.items():  # at 0 and 1, biases, beta and gamma would hide mistakes
         if not name.startswith("W"):
             w += 0.3 * rng.standard_normal(w.shape)
     return net
@@ -35,8 +41,9 @@ def small_net(hidden_dims=(9, 8), **options):
 def assert_gradients_are_numeric(net, X, y):
     """Compare every gradient with the numeric one.
 
-    A loss near 10 is known to about 1e-15 and is divided by 2e-5, so 1e-9 is what a numeric gradient
-    can be trusted to; relative errors would only measure the smallest entries.
+    A loss near 10 is known to about 1e-15 and is divided by 2e-5, so 1e-9 is what a
+    numeric gradient can be trusted to; relative errors would only measure the smallest
+    entries.
     """
     loss, grads = net.loss(X, y)
     assert math.isfinite(loss)
@@ -44,15 +51,19 @@ def assert_gradients_are_numeric(net, X, y):
     assert set(grads) == set(net.params)
     for name, w in net.params.items():
         numeric = eval_numerical_gradient(lambda _: net.loss(X, y)[0], w)
-        np.testing.assert_allclose(grads[name], numeric, rtol=1e-7, atol=2e-9, err_msg=name)
+        np.testing.assert_allclose(
+            grads[name], numeric, rtol=1e-7, atol=2e-9, err_msg=name
+        )
 
 
-# ---- gradients ---------------------------------------------------------------------------------
+# ---- gradients -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reg", [0, 3.14])
 def test_gradients_of_the_two_layer_net_equal_numeric_ones(reg):
-    net = TwoLayerNet(input_dim=15, hidden_dim=9, num_classes=10, weight_scale=0.3, reg=reg, rng=1)
+    net = TwoLayerNet(
+        input_dim=15, hidden_dim=9, num_classes=10, weight_scale=0.3, reg=reg, rng=1
+    )
     net.params["b1"] += np.linspace(-0.5, 0.5, 9)
     assert_gradients_are_numeric(net, *batch())
 
@@ -60,7 +71,9 @@ def test_gradients_of_the_two_layer_net_equal_numeric_ones(reg):
 @every_normalization
 @pytest.mark.parametrize("reg", [0, 3.14])
 def test_gradients_of_a_deeper_net_equal_numeric_ones(normalization, reg):
-    assert_gradients_are_numeric(small_net(normalization=normalization, reg=reg), *batch())
+    assert_gradients_are_numeric(
+        small_net(normalization=normalization, reg=reg), *batch()
+    )
 
 
 @every_normalization
@@ -78,11 +91,15 @@ def test_gradients_of_a_net_without_hidden_layers_equal_numeric_ones():
 @pytest.mark.parametrize("keep", [1, 0.6])
 def test_loss_and_gradients_equal_pytorchs(torch, normalization, keep):
     F = torch.nn.functional
-    net = small_net(normalization=normalization, dropout_keep_ratio=keep, seed=5, reg=0.7)
+    net = small_net(
+        normalization=normalization, dropout_keep_ratio=keep, seed=5, reg=0.7
+    )
     X, y = batch()
     loss, grads = net.loss(X, y)
 
-    params = {name: torch.tensor(w, requires_grad=True) for name, w in net.params.items()}
+    params = {
+        name: torch.tensor(w, requires_grad=True) for name, w in net.params.items()
+    }
     out = torch.tensor(X)
     for i in (1, 2):
         out = F.linear(out, params[f"W{i}"].T, params[f"b{i}"])
@@ -96,7 +113,12 @@ def test_loss_and_gradients_equal_pytorchs(torch, normalization, keep):
             )
         out = F.relu(out)
         if keep != 1:
-            mask = np.random.default_rng(net.dropout_params[i - 1]["seed"]).random(out.shape) < keep
+            mask = (
+                np.random.default_rng(net.dropout_params[i - 1]["seed"]).random(
+                    out.shape
+                )
+                < keep
+            )
             out = out * torch.tensor(mask) / keep
     scores = F.linear(out, params["W3"].T, params["b3"])
     theirs = F.cross_entropy(scores, torch.tensor(y))
@@ -109,16 +131,20 @@ def test_loss_and_gradients_equal_pytorchs(torch, normalization, keep):
         )
 
 
-# ---- the loss ----------------------------------------------------------------------------------
+# ---- the loss ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("C", [2, 10])
 @every_normalization
 def test_the_initial_loss_is_log_c(C, normalization):
     X, y = batch(N=50, C=C)
-    net = FullyConnectedNet([20, 30], 15, C, normalization=normalization, weight_scale=1e-3, rng=0)
+    net = FullyConnectedNet(
+        [20, 30], 15, C, normalization=normalization, weight_scale=1e-3, rng=0
+    )
     assert net.loss(X, y)[0] == pytest.approx(math.log(C), abs=2e-2)
-    assert TwoLayerNet(15, 20, C, rng=0).loss(X, y)[0] == pytest.approx(math.log(C), abs=1e-3)
+    assert TwoLayerNet(15, 20, C, rng=0).loss(X, y)[0] == pytest.approx(
+        math.log(C), abs=1e-3
+    )
 
 
 def test_the_penalty_is_half_reg_times_the_squares_of_the_weights_alone():
@@ -126,7 +152,9 @@ def test_the_penalty_is_half_reg_times_the_squares_of_the_weights_alone():
     for normalization in NORMALIZATIONS:
         nets = [small_net(normalization=normalization, reg=reg) for reg in (0, 2)]
         (plain, plain_grads), (loss, grads) = (net.loss(X, y) for net in nets)
-        weights = {name: w for name, w in nets[0].params.items() if name.startswith("W")}
+        weights = {
+            name: w for name, w in nets[0].params.items() if name.startswith("W")
+        }
         assert len(weights) == 3
         penalty = 0.5 * 2 * sum((w**2).sum() for w in weights.values())
         assert loss - plain == pytest.approx(penalty, rel=1e-12)
@@ -145,7 +173,9 @@ def test_the_strength_of_the_penalty_may_be_changed_later():
 
 
 def test_the_scores_of_the_two_layer_net_are_those_of_its_formula():
-    net = TwoLayerNet(input_dim=15, hidden_dim=9, num_classes=10, weight_scale=0.3, rng=1)
+    net = TwoLayerNet(
+        input_dim=15, hidden_dim=9, num_classes=10, weight_scale=0.3, rng=1
+    )
     X, _ = batch()
     p = net.params
     expected = np.maximum(0, X @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
@@ -162,7 +192,9 @@ def test_images_are_flattened():
 
 @pytest.mark.parametrize("dropout_keep_ratio", [1, 0.5])
 @every_normalization
-def test_without_labels_the_net_is_in_test_mode(normalization, dropout_keep_ratio, frozen):
+def test_without_labels_the_net_is_in_test_mode(
+    normalization, dropout_keep_ratio, frozen
+):
     net = small_net(normalization=normalization, dropout_keep_ratio=dropout_keep_ratio)
     X, y = batch()
     for _ in range(3):
@@ -172,7 +204,10 @@ def test_without_labels_the_net_is_in_test_mode(normalization, dropout_keep_rati
     np.testing.assert_array_equal(net.loss(X), scores)
     # In test mode no example depends on the others, but for the rounding of another product.
     np.testing.assert_allclose(net.loss(X[2:3]), scores[2:3], rtol=1e-12, atol=1e-13)
-    assert frozen([(p["running_mean"], p["running_var"]) for p in net.bn_params]) == averages
+    assert (
+        frozen([(p["running_mean"], p["running_var"]) for p in net.bn_params])
+        == averages
+    )
     assert {p["mode"] for p in net.bn_params + net.dropout_params} <= {"test"}
 
 
@@ -181,15 +216,21 @@ def test_with_labels_batch_normalization_updates_its_running_averages():
     X, y = batch()
     net.loss(X, y)
     a = X @ net.params["W1"] + net.params["b1"]
-    np.testing.assert_allclose(net.bn_params[0]["running_mean"], 0.1 * a.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(net.bn_params[0]["running_var"], 0.1 * a.var(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        net.bn_params[0]["running_mean"], 0.1 * a.mean(axis=0), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        net.bn_params[0]["running_var"], 0.1 * a.var(axis=0), rtol=1e-12
+    )
 
 
-# ---- options -----------------------------------------------------------------------------------
+# ---- options -------------------------------------------------------------------------
 
 
 def test_parameters_have_the_names_and_shapes_of_the_course():
-    net = FullyConnectedNet([4, 5], input_dim=3, num_classes=2, normalization="batchnorm", rng=0)
+    net = FullyConnectedNet(
+        [4, 5], input_dim=3, num_classes=2, normalization="batchnorm", rng=0
+    )
     assert {name: w.shape for name, w in net.params.items()} == {
         "W1": (3, 4), "b1": (4,), "gamma1": (4,), "beta1": (4,),
         "W2": (4, 5), "b2": (5,), "gamma2": (5,), "beta2": (5,),
@@ -222,7 +263,9 @@ def test_arguments_have_the_order_and_the_defaults_of_the_course(net, names, def
     order = [name for name in parameters if name in names]
     assert order == names
     assert tuple(parameters[name].default for name in names) == defaults
-    positional = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    positional = [
+        p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     first = ["hidden_dims"] if net is FullyConnectedNet else []
     assert positional[: len(names) + len(first)] == first + names
 
@@ -285,14 +328,18 @@ def test_the_two_spellings_must_not_contradict_each_other(options):
 
 
 def test_normalization_may_come_from_a_numpy_array():
-    assert small_net(normalization=np.array(["batchnorm"])[0]).normalization == "batchnorm"
+    assert (
+        small_net(normalization=np.array(["batchnorm"])[0]).normalization == "batchnorm"
+    )
 
 
 def test_dropout_keeps_about_the_share_asked_for():
     net = small_net(hidden_dims=(2000,), dropout_keep_ratio=0.8, seed=0)
     net.params["b1"][:] = 100.0  # no ReLU is at 0
     net.params["W2"][:] = 1e-4
-    kept = net.loss(*batch(N=10))[1]["W2"][:, 0] != 0  # a unit dropped for all ten has no gradient
+    kept = (
+        net.loss(*batch(N=10))[1]["W2"][:, 0] != 0
+    )  # a unit dropped for all ten has no gradient
     assert kept.all()
     _, grads = net.loss(*batch(N=1))
     assert (grads["W2"][:, 0] != 0).mean() == pytest.approx(0.8, abs=0.03)
@@ -317,7 +364,10 @@ def test_without_a_seed_dropout_draws_new_masks_from_the_generator():
 
 
 def test_the_same_generator_gives_the_same_weights_in_both_float_types():
-    nets = [FullyConnectedNet([5], 4, 3, dtype=dtype, rng=0) for dtype in (np.float32, np.float64)]
+    nets = [
+        FullyConnectedNet([5], 4, 3, dtype=dtype, rng=0)
+        for dtype in (np.float32, np.float64)
+    ]
     for name, w in nets[1].params.items():
         np.testing.assert_array_equal(nets[0].params[name], w.astype(np.float32))
 
@@ -334,7 +384,7 @@ def test_without_a_generator_the_weights_follow_numpys_global_state(make):
     assert (weights[0] != weights[2]).all()
 
 
-# ---- float types and inputs --------------------------------------------------------------------
+# ---- float types and inputs ----------------------------------------------------------
 
 
 @float_types
@@ -352,7 +402,9 @@ def test_a_net_keeps_its_float_type_whatever_it_is_given(dtype, normalization, k
         assert type(loss) is float
         assert {g.dtype for g in grads.values()} == {np.dtype(dtype)}
     assert {w.dtype for w in net.params.values()} == {np.dtype(dtype)}
-    averages = [p[key] for p in net.bn_params for key in ("running_mean", "running_var")]
+    averages = [
+        p[key] for p in net.bn_params for key in ("running_mean", "running_var")
+    ]
     assert {a.dtype for a in averages} <= {np.dtype(dtype)}
 
 
@@ -364,7 +416,9 @@ def test_the_two_layer_net_keeps_its_float_type_whatever_it_is_given(dtype):
         assert net.loss(inputs).dtype == dtype
         loss, grads = net.loss(inputs, y)
         assert type(loss) is float
-        assert {g.dtype for g in [*grads.values(), *net.params.values()]} == {np.dtype(dtype)}
+        assert {g.dtype for g in [*grads.values(), *net.params.values()]} == {
+            np.dtype(dtype)
+        }
 
 
 @every_normalization
@@ -378,10 +432,16 @@ def test_every_update_rule_keeps_a_float32_net_in_float32(normalization):
         for _ in range(2):
             _, grads = net.loss(X, y)
             for key, w in net.params.items():
-                net.params[key], configs[key] = getattr(optim, name)(w, grads[key], configs[key])
+                net.params[key], configs[key] = getattr(optim, name)(
+                    w, grads[key], configs[key]
+                )
         assert {w.dtype for w in net.params.values()} == {np.dtype(np.float32)}
-        state = itertools.chain.from_iterable(config.values() for config in configs.values())
-        assert {v.dtype for v in state if isinstance(v, np.ndarray)} <= {np.dtype(np.float32)}
+        state = itertools.chain.from_iterable(
+            config.values() for config in configs.values()
+        )
+        assert {v.dtype for v in state if isinstance(v, np.ndarray)} <= {
+            np.dtype(np.float32)
+        }
 
 
 @every_normalization
@@ -414,16 +474,24 @@ def test_an_empty_minibatch_has_scores_but_no_loss():
         net.loss(np.ones((0, 15)), np.zeros(0, int))
 
 
-# ---- errors ------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"normalization": "batch"}, ValueError, "`normalization` must be None or 'batchnorm'"),
+        (
+            {"normalization": "batch"},
+            ValueError,
+            "`normalization` must be None or 'batchnorm'",
+        ),
         ({"dropout_keep_ratio": 0}, ValueError, "`dropout_keep_ratio` must be above 0"),
         ({"dropout_keep_ratio": 1.5}, ValueError, "`dropout_keep_ratio` must be"),
-        ({"dropout_keep_ratio": None}, TypeError, "`dropout_keep_ratio` must be a number"),
+        (
+            {"dropout_keep_ratio": None},
+            TypeError,
+            "`dropout_keep_ratio` must be a number",
+        ),
         ({"dropout": -0.5}, ValueError, "`dropout` must be"),
         ({"dropout": 2}, ValueError, "`dropout` must be"),
         ({"dropout": "a"}, TypeError, "`dropout` must be"),
@@ -432,7 +500,11 @@ def test_an_empty_minibatch_has_scores_but_no_loss():
         ({"weight_scale": -1}, ValueError, "`weight_scale` must be"),
         ({"weight_scale": "xavier"}, ValueError, "`weight_scale` must be .*'he'"),
         ({"weight_scale": None}, TypeError, "`weight_scale` must be"),
-        ({"dtype": np.float16}, ValueError, "`dtype` must be float32 or float64, but is float16"),
+        (
+            {"dtype": np.float16},
+            ValueError,
+            "`dtype` must be float32 or float64, but is float16",
+        ),
         ({"dtype": int}, ValueError, "`dtype` must be float32 or float64"),
         ({"dtype": "real"}, TypeError, "`dtype` must be float32 or float64"),
         ({"seed": -1}, ValueError, "`seed` must be at least 0"),
@@ -476,7 +548,12 @@ def test_a_wrong_option_of_the_two_layer_net_is_an_error_that_names_it(options, 
     [
         (np.ones((6, 14)), None, ValueError, r"\(6, 14\)"),
         (np.ones((6, 15)), np.zeros(5, int), ValueError, "`y` must have shape"),
-        (np.ones((6, 15)), np.full(6, 10), ValueError, "`y` must hold labels from 0 to 9"),
+        (
+            np.ones((6, 15)),
+            np.full(6, 10),
+            ValueError,
+            "`y` must hold labels from 0 to 9",
+        ),
         (np.ones((6, 15)), np.zeros(6), TypeError, "`y` must be an array of integer"),
         (np.ones((6, 15), complex), None, TypeError, "`X` must be an array of float32"),
         ("images", None, TypeError, "`X` must be an array of float32"),

@@ -1,4 +1,5 @@
-"""The tool that checks the gradients is itself checked: closed forms, and SciPy's differences."""
+"""The tool that checks the gradients is itself checked: closed forms, and SciPy's
+differences."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from nndl.gradient_check import (
 )
 from nndl.layers import dropout_forward
 
-# ---- rel_error ---------------------------------------------------------------------------------
+# ---- rel_error -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,9 @@ def test_relative_error_is_that_of_the_worst_entry():
 
 
 def test_relative_error_of_arrays_that_only_broadcast_is_refused():
-    with pytest.raises(ValueError, match=r"`x` and `y` must have one shape.*\(1, 5\).*\(5,\)"):
+    with pytest.raises(
+        ValueError, match=r"`x` and `y` must have one shape.*\(1, 5\).*\(5,\)"
+    ):
         rel_error(np.ones((1, 5)), np.ones(5))
 
 
@@ -67,7 +70,7 @@ def test_relative_error_is_a_python_float():
     assert type(rel_error(np.ones(3, np.float32), np.ones(3, np.float32))) is float
 
 
-# ---- eval_numerical_gradient -------------------------------------------------------------------
+# ---- eval_numerical_gradient ---------------------------------------------------------
 
 
 def test_numeric_gradient_equals_a_closed_form():
@@ -85,11 +88,14 @@ def test_numeric_gradient_agrees_with_scipy():
 
     ours = eval_numerical_gradient(f, x)
     # SciPy's difference is one-sided, so its own error is of the order of its step.
-    np.testing.assert_allclose(ours, optimize.approx_fprime(x, f, 1e-7), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        ours, optimize.approx_fprime(x, f, 1e-7), rtol=0, atol=1e-6
+    )
 
 
 def test_numeric_gradient_of_a_quadratic_is_exact_for_any_step():
-    """A centred difference has no error of second order, so a large `h` shows that it is centred."""
+    """A centred difference has no error of second order, so a large `h` shows that it
+    is centred."""
     x = np.array([1.0, -2.0, 0.5])
     gradient = eval_numerical_gradient(lambda a: np.sum(a**2), x, h=0.5)
     np.testing.assert_allclose(gradient, 2 * x, rtol=1e-14)
@@ -102,7 +108,9 @@ def test_numeric_gradient_sees_changes_through_another_name_of_the_array():
 
 
 def test_numeric_gradient_copes_with_a_function_that_returns_a_view_of_its_argument():
-    gradient = eval_numerical_gradient(lambda a: a[:1].reshape(()), np.array([1.0, 2.0]))
+    gradient = eval_numerical_gradient(
+        lambda a: a[:1].reshape(()), np.array([1.0, 2.0])
+    )
     np.testing.assert_allclose(gradient, [1, 0], rtol=1e-9)
 
 
@@ -148,12 +156,16 @@ def test_only_verbose_prints_each_entry(capsys):
     assert float(lines[3].removeprefix("(1, 1) ")) == pytest.approx(1)
 
 
-# ---- eval_numerical_gradient_array -------------------------------------------------------------
+# ---- eval_numerical_gradient_array ---------------------------------------------------
 
 
 def test_numeric_gradient_through_an_array_equals_the_jacobian_product():
     rng = np.random.default_rng(2)
-    x, A, df = rng.standard_normal(4), rng.standard_normal((3, 4)), rng.standard_normal(3)
+    x, A, df = (
+        rng.standard_normal(4),
+        rng.standard_normal((3, 4)),
+        rng.standard_normal(3),
+    )
     gradient = eval_numerical_gradient_array(lambda a: np.tanh(A @ a), x, df)
     assert rel_error(gradient, A.T @ (df * (1 - np.tanh(A @ x) ** 2))) < 1e-8
 
@@ -183,7 +195,8 @@ def test_numeric_gradient_through_an_array_agrees_with_scipy():
     ids=["identity", "reshape", "transpose", "dropout in test mode"],
 )
 def test_numeric_gradient_of_a_function_that_returns_its_argument_is_df(f):
-    """Its value must be copied before the argument is put back, or the difference is 0."""
+    """Its value must be copied before the argument is put back, or the difference is
+    0."""
     x = np.random.default_rng(4).standard_normal((3, 2))
     df = np.arange(1.0, 7.0).reshape(3, 2)
     gradient = eval_numerical_gradient_array(f, x, f(df))
@@ -193,12 +206,16 @@ def test_numeric_gradient_of_a_function_that_returns_its_argument_is_df(f):
 def test_numeric_gradient_copes_with_a_function_that_reuses_its_output_array():
     out = np.empty(3)
     x = np.array([1.0, 2.0, 3.0])
-    gradient = eval_numerical_gradient_array(lambda a: np.multiply(a, 2, out=out), x, np.ones(3))
+    gradient = eval_numerical_gradient_array(
+        lambda a: np.multiply(a, 2, out=out), x, np.ones(3)
+    )
     np.testing.assert_allclose(gradient, [2, 2, 2], rtol=1e-9)
 
 
 def test_numeric_gradient_accepts_a_number_as_the_value_and_its_gradient():
-    gradient = eval_numerical_gradient_array(lambda a: float(np.sum(a**2)), np.ones(3), 2.0)
+    gradient = eval_numerical_gradient_array(
+        lambda a: float(np.sum(a**2)), np.ones(3), 2.0
+    )
     np.testing.assert_allclose(gradient, [4, 4, 4], rtol=1e-9)
 
 
@@ -209,12 +226,14 @@ def test_numeric_gradient_refuses_df_of_another_shape():
         eval_numerical_gradient_array(lambda a: 2 * a, np.ones(3), 1.0)
 
 
-# ---- grad_check_sparse -------------------------------------------------------------------------
+# ---- grad_check_sparse ---------------------------------------------------------------
 
 
 def test_sparse_check_returns_the_worst_relative_error_and_prints_every_draw(capsys):
     x = np.random.default_rng(5).standard_normal((4, 5))
-    assert grad_check_sparse(lambda a: np.sum(a**2), x, 2 * x, num_checks=7, rng=0) < 1e-8
+    assert (
+        grad_check_sparse(lambda a: np.sum(a**2), x, 2 * x, num_checks=7, rng=0) < 1e-8
+    )
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 7
     assert all("numerical:" in line and "relative error:" in line for line in lines)
@@ -222,7 +241,9 @@ def test_sparse_check_returns_the_worst_relative_error_and_prints_every_draw(cap
 
 def test_sparse_check_finds_a_wrong_gradient():
     x = np.array([1.0])
-    assert grad_check_sparse(lambda a: np.sum(a**2), x, 6 * x, rng=0) == pytest.approx(0.5)
+    assert grad_check_sparse(lambda a: np.sum(a**2), x, 6 * x, rng=0) == pytest.approx(
+        0.5
+    )
 
 
 def test_sparse_check_does_not_pass_a_gradient_that_is_not_a_number():
@@ -255,13 +276,21 @@ def test_sparse_check_accepts_the_gradient_as_a_list():
 
 
 def test_sparse_check_works_on_a_single_number():
-    assert grad_check_sparse(lambda a: float(a) ** 2, np.array(3.0), np.array(6.0), rng=0) < 1e-9
+    assert (
+        grad_check_sparse(lambda a: float(a) ** 2, np.array(3.0), np.array(6.0), rng=0)
+        < 1e-9
+    )
 
 
 @pytest.mark.parametrize(
     ("x", "gradient", "settings", "message"),
     [
-        (np.ones(3), np.ones((3, 1)), {}, r"`analytic_grad` must have the shape of `x`, \(3,\)"),
+        (
+            np.ones(3),
+            np.ones((3, 1)),
+            {},
+            r"`analytic_grad` must have the shape of `x`, \(3,\)",
+        ),
         (np.ones((0, 2)), np.ones((0, 2)), {}, "`x` must hold at least one number"),
         (np.ones(3), np.ones(3), {"num_checks": 0}, "`num_checks` must be at least 1"),
     ],
@@ -271,12 +300,14 @@ def test_sparse_check_refuses_wrong_arguments(x, gradient, settings, message):
         grad_check_sparse(np.sum, x, gradient, **settings)
 
 
-# ---- what all three refuse ---------------------------------------------------------------------
+# ---- what all three refuse -----------------------------------------------------------
 
 ALL_THREE = {
-    "eval_numerical_gradient": lambda x, **settings: eval_numerical_gradient(np.sum, x, **settings),
-    "eval_numerical_gradient_array": lambda x, **settings: eval_numerical_gradient_array(
-        np.sum, x, 1.0, **settings
+    "eval_numerical_gradient": lambda x, **settings: eval_numerical_gradient(
+        np.sum, x, **settings
+    ),
+    "eval_numerical_gradient_array": lambda x, **settings: (
+        eval_numerical_gradient_array(np.sum, x, 1.0, **settings)
     ),
     "grad_check_sparse": lambda x, **settings: grad_check_sparse(
         np.sum, x, np.ones(np.shape(x)), **settings
@@ -285,7 +316,9 @@ ALL_THREE = {
 
 
 @pytest.mark.parametrize("check", ALL_THREE.values(), ids=ALL_THREE)
-@pytest.mark.parametrize("x", [np.array([1, 2]), [1.0, 2.0], 1.0, np.array([1j])], ids=repr)
+@pytest.mark.parametrize(
+    "x", [np.array([1, 2]), [1.0, 2.0], 1.0, np.array([1j])], ids=repr
+)
 def test_only_arrays_of_floats_can_be_checked(check, x):
     with pytest.raises(TypeError, match="`x` must be an array of floats"):
         check(x)

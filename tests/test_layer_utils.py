@@ -1,4 +1,5 @@
-"""The sandwiches equal the chains of their layers; the course allows their gradients 3e-8."""
+"""The sandwiches equal the chains of their layers; the course allows their gradients
+3e-8."""
 
 from __future__ import annotations
 
@@ -16,14 +17,19 @@ from nndl.layers import affine_forward, batchnorm_forward, relu_forward
 
 
 def arguments(dtype=np.float64):
-    """Return x, w, b, gamma, beta, and dout of an affine layer from (3, 4) to 10 units."""
+    """Return x, w, b, gamma, beta, and dout of an affine layer from (3, 4) to 10
+    units."""
     rng = np.random.default_rng(0)
     shapes = [(5, 3, 4), (12, 10), (10,), (10,), (10,), (5, 10)]
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
 def batchnorm_settings():
-    return {"mode": "train", "running_mean": np.ones(10), "running_var": np.full(10, 2.0)}
+    return {
+        "mode": "train",
+        "running_mean": np.ones(10),
+        "running_var": np.full(10, 2.0),
+    }
 
 
 def test_affine_relu_is_an_affine_layer_followed_by_a_relu():
@@ -36,7 +42,9 @@ def test_affine_relu_backward_equals_numeric_gradients():
     x, w, b, _, _, dout = arguments()
     _, cache = affine_relu_forward(x, w, b)
     for gradient, a in zip(affine_relu_backward(dout, cache), (x, w, b), strict=True):
-        numeric = eval_numerical_gradient_array(lambda _: affine_relu_forward(x, w, b)[0], a, dout)
+        numeric = eval_numerical_gradient_array(
+            lambda _: affine_relu_forward(x, w, b)[0], a, dout
+        )
         assert rel_error(gradient, numeric) < 3e-8
 
 
@@ -46,7 +54,9 @@ def test_affine_bn_relu_is_the_chain_of_its_three_layers(mode):
     settings, other = (batchnorm_settings() | {"mode": mode} for _ in range(2))
     out, _ = affine_bn_relu_forward(x, w, b, gamma, beta, settings)
     a, _ = affine_forward(x, w, b)
-    np.testing.assert_array_equal(out, relu_forward(batchnorm_forward(a, gamma, beta, other)[0])[0])
+    np.testing.assert_array_equal(
+        out, relu_forward(batchnorm_forward(a, gamma, beta, other)[0])[0]
+    )
     np.testing.assert_array_equal(settings["running_mean"], other["running_mean"])
     np.testing.assert_array_equal(settings["running_var"], other["running_var"])
 
@@ -73,15 +83,23 @@ def test_affine_bn_relu_backward_equals_numeric_gradients(mode):
 
 def test_affine_bn_relu_equals_pytorch(torch):
     arrays = arguments()
-    x, w, b, gamma, beta = tensors = [torch.tensor(a, requires_grad=True) for a in arrays[:5]]
+    x, w, b, gamma, beta = tensors = [
+        torch.tensor(a, requires_grad=True) for a in arrays[:5]
+    ]
     a = torch.nn.functional.linear(x.flatten(1), w.T, b)
-    normalized = torch.nn.functional.batch_norm(a, None, None, gamma, beta, training=True, eps=1e-5)
+    normalized = torch.nn.functional.batch_norm(
+        a, None, None, gamma, beta, training=True, eps=1e-5
+    )
     theirs = torch.relu(normalized)
     theirs.backward(torch.tensor(arrays[5]))
     out, cache = affine_bn_relu_forward(*arrays[:5], batchnorm_settings())
     np.testing.assert_allclose(out, theirs.detach().numpy(), rtol=1e-10, atol=1e-10)
-    for gradient, tensor in zip(affine_bn_relu_backward(arrays[5], cache), tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+    for gradient, tensor in zip(
+        affine_bn_relu_backward(arrays[5], cache), tensors, strict=True
+    ):
+        np.testing.assert_allclose(
+            gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10
+        )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -95,7 +113,9 @@ def test_a_sandwich_keeps_the_float_type_and_its_inputs(dtype, frozen):
         out, cache = forward(*args)
         gradients = backward(dout, cache)
         assert {a.dtype for a in (out, *gradients)} == {np.dtype(dtype)}
-        assert [g.shape for g in gradients] == [a.shape for a in args if isinstance(a, np.ndarray)]
+        assert [g.shape for g in gradients] == [
+            a.shape for a in args if isinstance(a, np.ndarray)
+        ]
     assert frozen([arrays, dout]) == before
 
 

@@ -1,7 +1,8 @@
-"""The readable layers: against PyTorch, numeric gradients, closed forms, and their properties.
+"""The readable layers: against PyTorch, numeric gradients, closed forms, and their
+properties.
 
-The course's tolerances for numeric gradients (relative error, float64): affine and ReLU 1e-9, batch and
-layer normalization 1e-8, dropout 1e-10. PyTorch must agree to 1e-10.
+The course's tolerances for numeric gradients (relative error, float64): affine and ReLU
+1e-9, batch and layer normalization 1e-8, dropout 1e-10. PyTorch must agree to 1e-10.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import math
 import numpy as np
 import pytest
 
-from nndl.gradient_check import eval_numerical_gradient, eval_numerical_gradient_array, rel_error
+from nndl.gradient_check import (
+    eval_numerical_gradient,
+    eval_numerical_gradient_array,
+    rel_error,
+)
 from nndl.layers import (
     affine_backward,
     affine_forward,
@@ -44,7 +49,12 @@ def normal(seed, *shape, dtype=np.float64):
 def normalization_case(dtype=np.float64, N=6, D=5):
     """Return x, gamma, beta, dout with a scale and an offset worth normalizing."""
     x = (3 * normal(0, N, D) + 2).astype(dtype)
-    return x, normal(1, D, dtype=dtype), normal(2, D, dtype=dtype), normal(3, N, D, dtype=dtype)
+    return (
+        x,
+        normal(1, D, dtype=dtype),
+        normal(2, D, dtype=dtype),
+        normal(3, N, D, dtype=dtype),
+    )
 
 
 def batchnorm_settings(mode, dtype=np.float64, D=5):
@@ -90,7 +100,11 @@ def layers(dtype):
             [dropout_backward],
             [x, {"mode": "train", "p": p, "seed": 3}],
         ),
-        "dropout test": (dropout_forward, [dropout_backward], [x, {"mode": "test", "p": p}]),
+        "dropout test": (
+            dropout_forward,
+            [dropout_backward],
+            [x, {"mode": "test", "p": p}],
+        ),
     }
 
 
@@ -101,7 +115,7 @@ def as_tuple(gradients):
     return gradients if isinstance(gradients, tuple) else (gradients,)
 
 
-# ---- what holds for every layer ----------------------------------------------------------------
+# ---- what holds for every layer ------------------------------------------------------
 
 
 @every_layer
@@ -141,13 +155,18 @@ def test_a_layer_converts_integers_and_lists_to_float64(name):
     expected, cache = forward(*copy.deepcopy(rounded))
     dout = np.arange(float(expected.size)).reshape(expected.shape)
     for convert in (lambda a: a.astype(np.int16), lambda a: a.astype(int).tolist()):
-        given = [convert(a) if isinstance(a, np.ndarray) else copy.deepcopy(a) for a in rounded]
+        given = [
+            convert(a) if isinstance(a, np.ndarray) else copy.deepcopy(a)
+            for a in rounded
+        ]
         out, _ = forward(*given)
         assert out.dtype == np.float64
         np.testing.assert_array_equal(out, expected)
         for backward in backwards:
             results = as_tuple(backward(convert(dout), cache))
-            for ours, theirs in zip(results, as_tuple(backward(dout, cache)), strict=True):
+            for ours, theirs in zip(
+                results, as_tuple(backward(dout, cache)), strict=True
+            ):
                 assert ours.dtype == np.float64
                 np.testing.assert_array_equal(ours, theirs)
 
@@ -166,7 +185,9 @@ def test_a_layer_converts_integers_and_lists_to_float64(name):
 def test_a_layer_does_not_depend_on_the_layout_of_its_arguments(name, layout):
     forward, backwards, args = layers(np.float64)[name]
     expected, cache = forward(*copy.deepcopy(args))
-    out, other_cache = forward(*(layout(a) if isinstance(a, np.ndarray) else a for a in args))
+    out, other_cache = forward(
+        *(layout(a) if isinstance(a, np.ndarray) else a for a in args)
+    )
     # Another layout may sum in another order: a few roundings, no more.
     np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-14)
     assert out.dtype == np.float64
@@ -196,7 +217,9 @@ def test_a_wrong_dout_is_refused(name):
     forward, backwards, args = layers(np.float64)[name]
     out, cache = forward(*args)
     for backward in backwards:
-        if name != "dropout test":  # whose cache holds no mask, hence no shape to compare with
+        if (
+            name != "dropout test"
+        ):  # whose cache holds no mask, hence no shape to compare with
             with pytest.raises(ValueError, match="`dout` must have"):
                 backward(np.ones((out.shape[0] + 1, out.shape[1])), cache)
         with pytest.raises(TypeError, match="`dout` must be an array of float32"):
@@ -209,19 +232,27 @@ def test_a_wrong_cache_is_refused(name):
     out, _ = forward(*args)
     for backward in backwards:
         for cache in (None, (), "cache", (None,) * 7):
-            with pytest.raises((TypeError, ValueError), match=r"`cache` must be what .*_forward"):
+            with pytest.raises(
+                (TypeError, ValueError), match=r"`cache` must be what .*_forward"
+            ):
                 backward(np.ones_like(out), cache)
 
 
 @every_layer
 def test_a_layer_refuses_arrays_that_are_not_numbers(name):
     forward, _, args = layers(np.float64)[name]
-    for wrong in (np.array([["a"]]), np.ones((2, 2), complex), np.ones((2, 2), np.float16)):
-        with pytest.raises(TypeError, match="`x` must be an array of float32, float64 or integers"):
+    for wrong in (
+        np.array([["a"]]),
+        np.ones((2, 2), complex),
+        np.ones((2, 2), np.float16),
+    ):
+        with pytest.raises(
+            TypeError, match="`x` must be an array of float32, float64 or integers"
+        ):
             forward(wrong, *args[1:])
 
 
-# ---- affine ------------------------------------------------------------------------------------
+# ---- affine --------------------------------------------------------------------------
 
 
 def test_affine_forward_equals_sums_done_by_hand():
@@ -237,14 +268,18 @@ def test_affine_equals_pytorch(torch):
     out, cache = affine_forward(x, w, b)
     np.testing.assert_allclose(out, theirs.detach().numpy(), rtol=1e-10, atol=1e-10)
     for gradient, tensor in zip(affine_backward(dout, cache), tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(
+            gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10
+        )
 
 
 def test_affine_backward_equals_numeric_gradients():
     x, w, b, dout = normal(0, 10, 2, 3), normal(1, 6, 5), normal(2, 5), normal(3, 10, 5)
     _, cache = affine_forward(x, w, b)
     for gradient, a in zip(affine_backward(dout, cache), (x, w, b), strict=True):
-        numeric = eval_numerical_gradient_array(lambda _: affine_forward(x, w, b)[0], a, dout)
+        numeric = eval_numerical_gradient_array(
+            lambda _: affine_forward(x, w, b)[0], a, dout
+        )
         assert rel_error(gradient, numeric) < 1e-9
 
 
@@ -275,7 +310,7 @@ def test_affine_works_on_an_empty_minibatch(shape):
     assert db.shape == (5,)
 
 
-# ---- ReLU --------------------------------------------------------------------------------------
+# ---- ReLU ----------------------------------------------------------------------------
 
 
 def test_relu_passes_what_is_positive_and_has_gradient_0_at_0():
@@ -315,7 +350,7 @@ def test_relu_lets_a_nan_be_seen():
     assert np.isnan(out[0])
 
 
-# ---- batch normalization -----------------------------------------------------------------------
+# ---- batch normalization -------------------------------------------------------------
 
 
 def test_batchnorm_in_training_gives_each_feature_the_mean_beta_and_the_deviation_gamma():
@@ -350,7 +385,10 @@ def test_batchnorm_keeps_running_averages_of_the_mean_and_the_biased_variance(mo
         x = normal(seed, 6, 5)
         batchnorm_forward(x, np.ones(5), np.zeros(5), settings)
         mean = momentum * mean + (1 - momentum) * x.mean(axis=0)
-        var = momentum * var + (1 - momentum) * ((x - x.mean(axis=0)) ** 2).sum(axis=0) / 6
+        var = (
+            momentum * var
+            + (1 - momentum) * ((x - x.mean(axis=0)) ** 2).sum(axis=0) / 6
+        )
     np.testing.assert_allclose(settings["running_mean"], mean, rtol=1e-13)
     np.testing.assert_allclose(settings["running_var"], var, rtol=1e-13)
 
@@ -359,7 +397,8 @@ def test_batchnorm_defaults_are_eps_1e_5_and_momentum_0_9():
     x, gamma, beta, _ = normalization_case()
     short, full = {"mode": "train"}, {"mode": "train", "eps": 1e-5, "momentum": 0.9}
     np.testing.assert_array_equal(
-        batchnorm_forward(x, gamma, beta, short)[0], batchnorm_forward(x, gamma, beta, full)[0]
+        batchnorm_forward(x, gamma, beta, short)[0],
+        batchnorm_forward(x, gamma, beta, full)[0],
     )
     np.testing.assert_array_equal(short["running_mean"], full["running_mean"])
     np.testing.assert_array_equal(short["running_var"], full["running_var"])
@@ -399,24 +438,36 @@ def test_batchnorm_equals_pytorch(torch, mode, backward):
     running = [torch.tensor(settings[key]) for key in ("running_mean", "running_var")]
     tensors = [torch.tensor(a, requires_grad=True) for a in (x, gamma, beta)]
     theirs = torch.nn.functional.batch_norm(
-        tensors[0], *running, *tensors[1:], training=mode == "train", momentum=0.3, eps=1e-5
+        tensors[0],
+        *running,
+        *tensors[1:],
+        training=mode == "train",
+        momentum=0.3,
+        eps=1e-5,
     )  # PyTorch's momentum is the weight of the new value, 1 minus ours
     theirs.backward(torch.tensor(dout))
     out, cache = batchnorm_forward(x, gamma, beta, settings)
     np.testing.assert_allclose(out, theirs.detach().numpy(), rtol=1e-10, atol=1e-10)
     for gradient, tensor in zip(backward(dout, cache), tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(
+            gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10
+        )
 
 
 def test_batchnorm_running_averages_equal_pytorchs_but_for_its_unbiased_variance(torch):
-    """PyTorch averages the unbiased variance, N / (N - 1) times the biased one that we average."""
+    """PyTorch averages the unbiased variance, N / (N - 1) times the biased one that we
+    average."""
     x, gamma, beta, _ = normalization_case()
     settings = batchnorm_settings("train")
     before = settings["running_var"].copy()
     mean, var = (torch.tensor(settings[key]) for key in ("running_mean", "running_var"))
-    torch.nn.functional.batch_norm(torch.tensor(x), mean, var, training=True, momentum=0.3)
+    torch.nn.functional.batch_norm(
+        torch.tensor(x), mean, var, training=True, momentum=0.3
+    )
     batchnorm_forward(x, gamma, beta, settings)
-    np.testing.assert_allclose(settings["running_mean"], mean.numpy(), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(
+        settings["running_mean"], mean.numpy(), rtol=1e-10, atol=1e-10
+    )
     N = len(x)
     added = (var.numpy() - 0.7 * before) * (N - 1) / N
     np.testing.assert_allclose(
@@ -434,7 +485,9 @@ def test_batchnorm_backward_equals_numeric_gradients(mode, backward):
 
     _, cache = batchnorm_forward(x, gamma, beta, batchnorm_settings(mode))
     for gradient, a in zip(backward(dout, cache), (x, gamma, beta), strict=True):
-        assert rel_error(gradient, eval_numerical_gradient_array(forward, a, dout)) < 1e-8
+        assert (
+            rel_error(gradient, eval_numerical_gradient_array(forward, a, dout)) < 1e-8
+        )
 
 
 @pytest.mark.parametrize("mode", ["train", "test"])
@@ -443,7 +496,9 @@ def test_both_batchnorm_backwards_agree(mode, N, D):
     x, gamma, beta, dout = normalization_case(N=N, D=D)
     _, cache = batchnorm_forward(x, gamma, beta, batchnorm_settings(mode, D=D))
     for first, second in zip(
-        batchnorm_backward(dout, cache), batchnorm_backward_alt(dout, cache), strict=True
+        batchnorm_backward(dout, cache),
+        batchnorm_backward_alt(dout, cache),
+        strict=True,
     ):
         # Relative to the largest entry: in small ones, differences of large numbers remain.
         assert np.abs(first - second).max() <= 1e-13 * np.abs(first).max()
@@ -468,10 +523,14 @@ def test_batchnorm_input_gradient_is_blind_to_shift_and_scale(backward):
 
 
 @both_batchnorm_backwards
-def test_batchnorm_of_one_example_or_a_constant_feature_is_beta_with_gradient_0(backward):
+def test_batchnorm_of_one_example_or_a_constant_feature_is_beta_with_gradient_0(
+    backward,
+):
     for x in (normal(0, 1, 3), np.full((4, 3), 5.0)):
         out, cache = batchnorm_forward(x, np.ones(3), np.arange(3.0), {"mode": "train"})
-        np.testing.assert_allclose(out, np.broadcast_to(np.arange(3.0), x.shape), atol=1e-12)
+        np.testing.assert_allclose(
+            out, np.broadcast_to(np.arange(3.0), x.shape), atol=1e-12
+        )
         dx, _, _ = backward(np.ones_like(x), cache)
         np.testing.assert_allclose(dx, 0, atol=1e-10)
 
@@ -502,7 +561,8 @@ def test_batchnorm_refuses_a_wrong_setting_and_names_it(wrong, kind, message):
 
 
 @pytest.mark.parametrize(
-    ("forward", "name"), [(batchnorm_forward, "bn_param"), (layernorm_forward, "ln_param")]
+    ("forward", "name"),
+    [(batchnorm_forward, "bn_param"), (layernorm_forward, "ln_param")],
 )
 @pytest.mark.parametrize("wrong", [None, "train", 0.5])
 def test_normalization_refuses_settings_that_are_no_dict(forward, name, wrong):
@@ -532,7 +592,7 @@ def test_batchnorm_refuses_an_empty_minibatch(mode):
         batchnorm_forward(np.ones((0, 3)), np.ones(3), np.ones(3), {"mode": mode})
 
 
-# ---- layer normalization -----------------------------------------------------------------------
+# ---- layer normalization -------------------------------------------------------------
 
 
 def test_layernorm_gives_each_example_mean_0_and_deviation_1():
@@ -551,13 +611,17 @@ def test_layernorm_equals_pytorch(torch):
     out, cache = layernorm_forward(x, gamma, beta, {"eps": 1e-3})
     np.testing.assert_allclose(out, theirs.detach().numpy(), rtol=1e-10, atol=1e-10)
     for gradient, tensor in zip(layernorm_backward(dout, cache), tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(
+            gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-10
+        )
 
 
 def test_layernorm_backward_equals_numeric_gradients():
     x, gamma, beta, dout = normalization_case()
     _, cache = layernorm_forward(x, gamma, beta, {})
-    for gradient, a in zip(layernorm_backward(dout, cache), (x, gamma, beta), strict=True):
+    for gradient, a in zip(
+        layernorm_backward(dout, cache), (x, gamma, beta), strict=True
+    ):
         numeric = eval_numerical_gradient_array(
             lambda _: layernorm_forward(x, gamma, beta, {})[0], a, dout
         )
@@ -573,8 +637,12 @@ def test_layernorm_treats_each_example_alone():
 
 def test_layernorm_output_does_not_change_when_an_example_is_shifted_and_scaled():
     x, gamma, beta, _ = normalization_case()
-    out, _ = layernorm_forward(x, gamma, beta, {"eps": 1e-300})  # eps alone breaks the invariance
-    moved = x * np.array([[1, 10, 0.1, 3, 7, 2]]).T + np.array([[5, -100, 0, 0.25, 1, 9]]).T
+    out, _ = layernorm_forward(
+        x, gamma, beta, {"eps": 1e-300}
+    )  # eps alone breaks the invariance
+    moved = (
+        x * np.array([[1, 10, 0.1, 3, 7, 2]]).T + np.array([[5, -100, 0, 0.25, 1, 9]]).T
+    )
     other, _ = layernorm_forward(moved, gamma, beta, {"eps": 1e-300})
     np.testing.assert_allclose(out, other, rtol=1e-9, atol=1e-9)
 
@@ -590,19 +658,23 @@ def test_layernorm_refuses_examples_without_features():
         layernorm_forward(np.ones((3, 0)), np.ones(0), np.ones(0), {})
 
 
-@pytest.mark.parametrize(("eps", "kind"), [(0, ValueError), (-1, ValueError), ("a", TypeError)])
+@pytest.mark.parametrize(
+    ("eps", "kind"), [(0, ValueError), (-1, ValueError), ("a", TypeError)]
+)
 def test_layernorm_refuses_a_wrong_eps(eps, kind):
     with pytest.raises(kind, match=r"`ln_param\['eps'\]` must be"):
         layernorm_forward(np.ones((2, 3)), np.ones(3), np.ones(3), {"eps": eps})
 
 
-# ---- dropout -----------------------------------------------------------------------------------
+# ---- dropout -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("p", [0.3, 0.6, 0.75])
 def test_dropout_zeroes_the_share_1_minus_p_and_keeps_the_mean(p):
     x = np.random.default_rng(0).standard_normal((500, 500)) + 10
-    out, _ = dropout_forward(x, {"mode": "train", "p": p, "rng": np.random.default_rng(1)})
+    out, _ = dropout_forward(
+        x, {"mode": "train", "p": p, "rng": np.random.default_rng(1)}
+    )
     # The standard deviation of the share is below 0.001, that of the mean below 0.031 at p = 0.3.
     assert (out == 0).mean() == pytest.approx(1 - p, abs=0.005)
     assert out.mean() == pytest.approx(10, abs=0.1)
@@ -655,7 +727,9 @@ def test_dropout_backward_equals_numeric_gradients(mode):
 
 def test_dropout_with_a_seed_draws_the_same_mask_at_every_call():
     x = np.ones((20, 30))
-    masks = [dropout_forward(x, {"mode": "train", "p": 0.5, "seed": s})[0] for s in (0, 0, 1)]
+    masks = [
+        dropout_forward(x, {"mode": "train", "p": 0.5, "seed": s})[0] for s in (0, 0, 1)
+    ]
     np.testing.assert_array_equal(masks[0], masks[1])
     assert (masks[0] != masks[2]).any()
 
@@ -671,7 +745,11 @@ def test_dropout_without_a_generator_follows_numpys_global_state(settings):
     outs = []
     for _ in range(2):
         np.random.seed(7)
-        outs.append(dropout_forward(np.ones((20, 30)), {"mode": "train", "p": 0.5, **settings})[0])
+        outs.append(
+            dropout_forward(np.ones((20, 30)), {"mode": "train", "p": 0.5, **settings})[
+                0
+            ]
+        )
     np.testing.assert_array_equal(*outs)
 
 
@@ -716,7 +794,7 @@ def test_dropout_refuses_settings_that_are_no_dict(wrong):
         dropout_forward(np.ones((2, 3)), wrong)
 
 
-# ---- losses ------------------------------------------------------------------------------------
+# ---- losses --------------------------------------------------------------------------
 
 
 def scores_and_labels(dtype=np.float64, N=20, C=7):
@@ -732,7 +810,9 @@ def test_svm_loss_equals_sums_done_by_hand():
 def test_softmax_loss_equals_probabilities_done_by_hand():
     loss, dx = softmax_loss(np.log([[1, 2, 5], [1, 1, 2]]), [2, 0])
     assert loss == pytest.approx(-(math.log(5 / 8) + math.log(1 / 4)) / 2, rel=1e-15)
-    np.testing.assert_allclose(dx, [[1 / 16, 1 / 8, -3 / 16], [-3 / 8, 1 / 8, 1 / 4]], rtol=1e-14)
+    np.testing.assert_allclose(
+        dx, [[1 / 16, 1 / 8, -3 / 16], [-3 / 8, 1 / 8, 1 / 4]], rtol=1e-14
+    )
 
 
 def test_softmax_loss_equals_pytorch(torch):
@@ -800,7 +880,9 @@ def test_a_loss_of_large_scores_is_finite(loss_function, dtype, size):
 
 @both_losses
 @float_types
-def test_a_loss_is_a_python_float_and_its_gradient_keeps_the_float_type(loss_function, dtype):
+def test_a_loss_is_a_python_float_and_its_gradient_keeps_the_float_type(
+    loss_function, dtype
+):
     x, y = scores_and_labels(dtype)
     loss, dx = loss_function(x, y)
     assert type(loss) is float
@@ -809,7 +891,9 @@ def test_a_loss_is_a_python_float_and_its_gradient_keeps_the_float_type(loss_fun
 
 
 @both_losses
-def test_a_loss_of_float32_scores_is_that_of_float64_to_float32_precision(loss_function):
+def test_a_loss_of_float32_scores_is_that_of_float64_to_float32_precision(
+    loss_function,
+):
     x, y = scores_and_labels(np.float32, N=500)
     loss, dx = loss_function(x, y)
     expected_loss, expected_dx = loss_function(x.astype(np.float64), y)
@@ -853,14 +937,46 @@ def test_a_single_class_has_loss_0(loss_function):
         (np.ones((2, 3, 1)), [0, 0], ValueError, "`x` must have shape"),
         (np.ones((2, 3)), [0], ValueError, r"`y` must have shape \(N,\) with N = 2"),
         (np.ones((2, 3)), [[0], [1]], ValueError, "`y` must have shape"),
-        (np.ones((2, 3)), [0, 3], ValueError, "`y` must hold labels from 0 to 2.*holds 3"),
-        (np.ones((2, 3)), [-1, 0], ValueError, "`y` must hold labels from 0 to 2.*holds -1"),
-        (np.ones((2, 3)), [0.0, 1.0], TypeError, "`y` must be an array of integer class labels"),
-        (np.ones((2, 3)), [True, False], TypeError, "`y` must be an array of integer class labels"),
-        (np.ones((2, 3)), None, TypeError, "`y` must be an array of integer class labels"),
-        (np.ones((2, 3), complex), [0, 1], TypeError, "`x` must be an array of float32"),
+        (
+            np.ones((2, 3)),
+            [0, 3],
+            ValueError,
+            "`y` must hold labels from 0 to 2.*holds 3",
+        ),
+        (
+            np.ones((2, 3)),
+            [-1, 0],
+            ValueError,
+            "`y` must hold labels from 0 to 2.*holds -1",
+        ),
+        (
+            np.ones((2, 3)),
+            [0.0, 1.0],
+            TypeError,
+            "`y` must be an array of integer class labels",
+        ),
+        (
+            np.ones((2, 3)),
+            [True, False],
+            TypeError,
+            "`y` must be an array of integer class labels",
+        ),
+        (
+            np.ones((2, 3)),
+            None,
+            TypeError,
+            "`y` must be an array of integer class labels",
+        ),
+        (
+            np.ones((2, 3), complex),
+            [0, 1],
+            TypeError,
+            "`x` must be an array of float32",
+        ),
     ],
 )
-def test_a_loss_refuses_wrong_arguments_and_names_them(loss_function, x, y, kind, message):
+def test_a_loss_refuses_wrong_arguments_and_names_them(
+    loss_function, x, y, kind, message
+):
     with pytest.raises(kind, match=message):
         loss_function(x, y)

@@ -1,4 +1,5 @@
-"""The update rules: against PyTorch and their formulas; and the compiled Adam against the other."""
+"""The update rules: against PyTorch and their formulas; and the compiled Adam against
+the other."""
 
 from __future__ import annotations
 
@@ -11,7 +12,14 @@ import pytest
 
 import nndl
 from nndl import optim
-from nndl.optim import adam, adam_fast, rmsprop, sgd, sgd_momentum, sgd_nesterov_momentum
+from nndl.optim import (
+    adam,
+    adam_fast,
+    rmsprop,
+    sgd,
+    sgd_momentum,
+    sgd_nesterov_momentum,
+)
 
 RULES = [sgd, sgd_momentum, sgd_nesterov_momentum, rmsprop, adam, adam_fast]
 ADAMS = [adam, adam_fast]
@@ -25,7 +33,9 @@ MEMORY = {
 }
 every_rule = pytest.mark.parametrize("rule", RULES)
 both_adams = pytest.mark.parametrize("rule", ADAMS)
-float_types = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+float_types = pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64], ids=["float32", "float64"]
+)
 
 
 def normal(seed, *shape, dtype=np.float64):
@@ -41,7 +51,7 @@ def steps(rule, w, gradients, config):
     return np.array(path)
 
 
-# ---- against PyTorch ---------------------------------------------------------------------------
+# ---- against PyTorch -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -94,9 +104,12 @@ def test_a_rule_equals_pytorchs_over_20_steps_at_a_constant_rate(
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_momentum_at_a_changing_rate_follows_our_formula_and_not_pytorchs(torch, nesterov):
-    """Our velocity has the learning rate of its time multiplied in; PyTorch multiplies the whole
-    velocity by the present rate. Both are in use; they differ as soon as the rate changes.
+def test_momentum_at_a_changing_rate_follows_our_formula_and_not_pytorchs(
+    torch, nesterov
+):
+    """Our velocity has the learning rate of its time multiplied in; PyTorch multiplies
+    the whole velocity by the present rate. Both are in use; they differ as soon as the
+    rate changes.
     """
     rule = sgd_nesterov_momentum if nesterov else sgd_momentum
     w, gradients, mu = normal(0, 5), normal(1, 6, 5), 0.9
@@ -117,7 +130,7 @@ def test_momentum_at_a_changing_rate_follows_our_formula_and_not_pytorchs(torch,
     assert np.abs(ours - theirs.detach().numpy()).max() > 1e-2
 
 
-# ---- against the formulas ----------------------------------------------------------------------
+# ---- against the formulas ------------------------------------------------------------
 
 
 def test_sgd_follows_its_formula():
@@ -127,7 +140,8 @@ def test_sgd_follows_its_formula():
 
 
 def test_nesterov_momentum_takes_the_gradient_at_the_look_ahead_point():
-    """With u the point before the look-ahead, w = u + mu v: u' = u + v', v' = mu v - eta g(w)."""
+    """With u the point before the look-ahead, w = u + mu v: u' = u + v', v' = mu v -
+    eta g(w)."""
     eta, mu = 0.1, 0.9
     u, v = 3.0, 0.0
     w, config = np.array(3.0), {"learning_rate": eta, "momentum": mu}
@@ -139,7 +153,12 @@ def test_nesterov_momentum_takes_the_gradient_at_the_look_ahead_point():
 
 
 def test_rmsprop_follows_its_formula_from_a_given_cache():
-    config = {"learning_rate": 0.1, "decay_rate": 0.5, "epsilon": 1.0, "cache": np.array([8.0])}
+    config = {
+        "learning_rate": 0.1,
+        "decay_rate": 0.5,
+        "epsilon": 1.0,
+        "cache": np.array([8.0]),
+    }
     next_w, config = rmsprop([1.0], [2.0], config)
     assert config["cache"].tolist() == [6.0]
     assert next_w.tolist() == [1 - 0.1 * 2 / (math.sqrt(6) + 1)]
@@ -157,7 +176,14 @@ def test_adam_s_first_step_is_the_learning_rate_in_the_direction_of_the_gradient
 @both_adams
 def test_adam_follows_its_formula_in_the_middle_of_training(rule):
     m, v = np.array([0.3, -0.2]), np.array([0.1, 0.4])
-    config = {"m": m.copy(), "v": v.copy(), "t": 5, "beta1": 0.8, "beta2": 0.9, "epsilon": 1e-4}
+    config = {
+        "m": m.copy(),
+        "v": v.copy(),
+        "t": 5,
+        "beta1": 0.8,
+        "beta2": 0.9,
+        "epsilon": 1e-4,
+    }
     dw = np.array([1.0, 2.0])
     next_w, config = rule(np.array([1.0, 1.0]), dw, config | {"learning_rate": 0.1})
     m, v = 0.8 * m + 0.2 * dw, 0.9 * v + 0.1 * dw**2
@@ -176,7 +202,10 @@ def test_adam_follows_its_formula_in_the_middle_of_training(rule):
         (sgd_nesterov_momentum, {"learning_rate": 1e-2, "momentum": 0.9}),
         (rmsprop, {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8}),
         (adam, {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
-        (adam_fast, {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
+        (
+            adam_fast,
+            {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+        ),
     ],
 )
 def test_a_rule_s_defaults_are_those_of_its_docstring(rule, defaults):
@@ -188,7 +217,7 @@ def test_a_rule_s_defaults_are_those_of_its_docstring(rule, defaults):
     assert {name: config[name] for name in defaults} == defaults
 
 
-# ---- what holds for every rule -----------------------------------------------------------------
+# ---- what holds for every rule -------------------------------------------------------
 
 
 @every_rule
@@ -202,20 +231,30 @@ def test_a_rule_goes_down_a_bowl(rule):
 @every_rule
 @float_types
 def test_a_rule_keeps_the_float_type_whatever_the_type_of_its_settings(rule, dtype):
-    config = {name: np.float64(0.5) for name in ("learning_rate", "momentum", "decay_rate")}
-    config |= {"beta1": np.float64(0.5), "beta2": np.float64(0.5), "epsilon": np.float64(1e-8)}
+    config = {
+        name: np.float64(0.5) for name in ("learning_rate", "momentum", "decay_rate")
+    }
+    config |= {
+        "beta1": np.float64(0.5),
+        "beta2": np.float64(0.5),
+        "epsilon": np.float64(1e-8),
+    }
     w = normal(0, 4, 5, dtype=dtype)
     for seed in (1, 2):
         w, config = rule(w, normal(seed, 4, 5, dtype=dtype), config)
         assert w.dtype == dtype
-        assert [config[name].dtype for name in MEMORY[rule]] == [dtype] * len(MEMORY[rule])
+        assert [config[name].dtype for name in MEMORY[rule]] == [dtype] * len(
+            MEMORY[rule]
+        )
 
 
 @every_rule
 def test_a_rule_gives_w_s_float_type_when_the_gradient_has_another(rule):
     next_w, config = rule(normal(0, 5, dtype=np.float32), normal(1, 5), None)
     assert next_w.dtype == np.float32
-    assert [config[name].dtype for name in MEMORY[rule]] == [np.float32] * len(MEMORY[rule])
+    assert [config[name].dtype for name in MEMORY[rule]] == [np.float32] * len(
+        MEMORY[rule]
+    )
 
 
 @every_rule
@@ -307,7 +346,9 @@ BAD_SETTINGS = [
     [(rule, config, kind) for rules, config, kind in BAD_SETTINGS for rule in rules],
 )
 def test_a_bad_setting_is_an_error_that_names_it(rule, config, kind):
-    with pytest.raises(kind, match=rf"`config\['{next(iter(config))}'\]` must (be|have)"):
+    with pytest.raises(
+        kind, match=rf"`config\['{next(iter(config))}'\]` must (be|have)"
+    ):
         rule(np.ones(2), np.ones(2), config)
 
 
@@ -315,17 +356,37 @@ def test_a_bad_setting_is_an_error_that_names_it(rule, config, kind):
 @pytest.mark.parametrize(
     ("w", "dw", "config", "kind", "message"),
     [
-        (np.ones(2), np.ones(3), None, ValueError, r"`dw` must have the shape of `w`, \(2,\)"),
-        (np.ones(2), np.ones((2, 1)), None, ValueError, "`dw` must have the shape of `w`"),
+        (
+            np.ones(2),
+            np.ones(3),
+            None,
+            ValueError,
+            r"`dw` must have the shape of `w`, \(2,\)",
+        ),
+        (
+            np.ones(2),
+            np.ones((2, 1)),
+            None,
+            ValueError,
+            "`dw` must have the shape of `w`",
+        ),
         (np.ones(2), 1.0, None, ValueError, "`dw` must have the shape of `w`"),
-        (np.ones(2, complex), np.ones(2), None, TypeError, "`w` must be an array of float32"),
+        (
+            np.ones(2, complex),
+            np.ones(2),
+            None,
+            TypeError,
+            "`w` must be an array of float32",
+        ),
         (np.ones(2), ["a", "b"], None, TypeError, "`dw` must be an array of float32"),
         (np.ones(2), None, None, TypeError, "`dw` must be an array of float32"),
         (np.ones(2), np.ones(2), [0.1], TypeError, "`config` must be a dict or None"),
         (np.ones(2), np.ones(2), 0.1, TypeError, "`config` must be a dict or None"),
     ],
 )
-def test_a_rule_refuses_wrong_arguments_and_names_them(rule, w, dw, config, kind, message):
+def test_a_rule_refuses_wrong_arguments_and_names_them(
+    rule, w, dw, config, kind, message
+):
     with pytest.raises(kind, match=message):
         rule(w, dw, config)
 
@@ -334,12 +395,14 @@ def test_all_names_every_rule():
     assert sorted(optim.__all__) == sorted(rule.__name__ for rule in RULES)
 
 
-# ---- the compiled Adam is the readable one, bit for bit ----------------------------------------
+# ---- the compiled Adam is the readable one, bit for bit ------------------------------
 
 
 def misaligned(array):
     memory = bytearray(array.nbytes + 1)
-    view = np.frombuffer(memory, np.uint8, offset=1).view(array.dtype).reshape(array.shape)
+    view = (
+        np.frombuffer(memory, np.uint8, offset=1).view(array.dtype).reshape(array.shape)
+    )
     view[...] = array
     return view
 
@@ -355,8 +418,12 @@ LAYOUTS = {
     "fortran": np.asfortranarray,
     "negative strides": lambda a: np.flip(np.flip(a).copy()),
     "every other": lambda a: np.stack([a, a], axis=-1)[..., 0],
-    "zero strides": lambda a: np.broadcast_to(a.ravel()[:1].sum(dtype=a.dtype), a.shape),
-    "one row broadcast": lambda a: np.broadcast_to(a[:1], a.shape) if a.ndim else a.copy(),
+    "zero strides": lambda a: np.broadcast_to(
+        a.ravel()[:1].sum(dtype=a.dtype), a.shape
+    ),
+    "one row broadcast": lambda a: (
+        np.broadcast_to(a[:1], a.shape) if a.ndim else a.copy()
+    ),
     "read-only": read_only,
     "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
     "misaligned": misaligned,
@@ -372,12 +439,15 @@ def assert_same_bits(first, second):
 
 
 def assert_twins_agree(w, gradients, config=None, layout=np.copy):
-    """Take the same steps by both rules, each argument in the given layout, and compare the bits."""
+    """Take the same steps by both rules, each argument in the given layout, and compare
+    the bits."""
     configs = [copy.copy(config) if config else {} for _ in ADAMS]
     points = [w, w]
     for dw in gradients:
         for config in configs:
-            config |= {name: layout(config[name]) for name in ("m", "v") if name in config}
+            config |= {
+                name: layout(config[name]) for name in ("m", "v") if name in config
+            }
         for i, rule in enumerate(ADAMS):
             points[i], configs[i] = rule(layout(points[i]), layout(dw), configs[i])
         assert_same_bits(*points)
@@ -394,7 +464,11 @@ def assert_twins_agree(w, gradients, config=None, layout=np.copy):
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_adam_fast_equals_adam_over_shapes_and_layouts(dtype, layout, shape):
-    memory = {"m": normal(8, *shape, dtype=dtype), "v": normal(9, *shape, dtype=dtype) ** 2, "t": 3}
+    memory = {
+        "m": normal(8, *shape, dtype=dtype),
+        "v": normal(9, *shape, dtype=dtype) ** 2,
+        "t": 3,
+    }
     gradients = [normal(seed, *shape, dtype=dtype) for seed in (1, 2)]
     assert_twins_agree(normal(0, *shape, dtype=dtype), gradients, memory, layout)
 
@@ -423,14 +497,19 @@ def test_adam_fast_equals_adam_whatever_the_number_of_threads(
     ids=str,
 )
 def test_adam_fast_equals_adam_over_settings(dtype, settings):
-    assert_twins_agree(normal(0, 1001, dtype=dtype), normal(1, 3, 1001, dtype=dtype), settings)
+    assert_twins_agree(
+        normal(0, 1001, dtype=dtype), normal(1, 3, 1001, dtype=dtype), settings
+    )
 
 
 @float_types
 def test_adam_fast_equals_adam_from_tiny_to_huge_gradients(dtype):
-    """Subnormal numbers are not flushed to zero, and nothing is rounded in a wider type."""
+    """Subnormal numbers are not flushed to zero, and nothing is rounded in a wider
+    type."""
     info = np.finfo(dtype)
-    exponents = np.linspace(np.log2(info.smallest_subnormal), np.log2(info.max) / 2 - 1, 2003)
+    exponents = np.linspace(
+        np.log2(info.smallest_subnormal), np.log2(info.max) / 2 - 1, 2003
+    )
     dw = (np.exp2(exponents) * np.where(np.arange(2003) % 2, 1, -1)).astype(dtype)
     with np.errstate(under="ignore"):
         assert_twins_agree(normal(0, 2003, dtype=dtype), [dw, dw[::-1]])
@@ -439,7 +518,9 @@ def test_adam_fast_equals_adam_from_tiny_to_huge_gradients(dtype):
 def test_adam_fast_equals_adam_on_nan_and_infinity():
     dw = np.array([np.nan, np.inf, -np.inf, 1.0])
     with np.errstate(invalid="ignore"):
-        (expected, first), (found, second) = (rule(np.zeros(4), dw, {}) for rule in ADAMS)
+        (expected, first), (found, second) = (
+            rule(np.zeros(4), dw, {}) for rule in ADAMS
+        )
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(second["m"], first["m"])
     np.testing.assert_array_equal(second["v"], first["v"])
@@ -456,7 +537,10 @@ def test_adam_fast_equals_adam_on_integers(dtype):
 @float_types
 @pytest.mark.parametrize("other", [np.float32, np.float64, ">f4", ">f8", np.int64])
 def test_adam_fast_equals_adam_with_memory_and_gradient_of_another_type(dtype, other):
-    memory = {"m": (10 * normal(2, 50)).astype(other), "v": (10 * normal(3, 50) ** 2).astype(other)}
+    memory = {
+        "m": (10 * normal(2, 50)).astype(other),
+        "v": (10 * normal(3, 50) ** 2).astype(other),
+    }
     w, dw = normal(0, 50, dtype=dtype), (10 * normal(1, 50)).astype(other)
     (expected, first), (found, second) = (rule(w, dw, dict(memory)) for rule in ADAMS)
     assert_same_bits(expected, found)
@@ -489,7 +573,9 @@ def test_adam_fast_equals_adam_when_m_and_v_overlap():
 
 @pytest.mark.parametrize("name", ["m", "v"])
 @pytest.mark.parametrize("owner", ["w", "dw"])
-def test_adam_fast_equals_adam_when_its_memory_is_one_of_its_inputs(name, owner, frozen):
+def test_adam_fast_equals_adam_when_its_memory_is_one_of_its_inputs(
+    name, owner, frozen
+):
     inputs = {"w": np.abs(normal(0, 50)), "dw": np.abs(normal(1, 50))}
     before = frozen(inputs)
     results = [rule(inputs["w"], inputs["dw"], {name: inputs[owner]}) for rule in ADAMS]
@@ -522,7 +608,10 @@ def test_adam_fast_does_not_write_into_read_only_memory(frozen):
     "order", [[adam, adam_fast] * 3, [adam_fast, adam] * 3], ids=["slow", "fast"]
 )
 def test_the_two_adams_may_take_turns_on_one_config(order):
-    w, gradients = normal(0, 7, 3, dtype=np.float32), normal(1, 6, 7, 3, dtype=np.float32)
+    w, gradients = (
+        normal(0, 7, 3, dtype=np.float32),
+        normal(1, 6, 7, 3, dtype=np.float32),
+    )
     expected = steps(adam, w, gradients, {})
     config = {}
     for rule, dw in zip(order, gradients, strict=True):

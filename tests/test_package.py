@@ -61,7 +61,9 @@ def test_every_public_module_can_be_had_from_the_package():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'nndl' has no attribute 'nothing'"):
+    with pytest.raises(
+        AttributeError, match="module 'nndl' has no attribute 'nothing'"
+    ):
         _ = nndl.nothing
     assert not hasattr(nndl, "nothing")
 
@@ -79,7 +81,9 @@ def installed_files():
         for call in re.findall(r"py\.install_sources\((.*?)\)", text, flags=re.DOTALL):
             names, subdir = call.rsplit("subdir:", 1)
             folder = re.search(r"'([^']+)'", subdir)[1]
-            installed |= {f"{folder}/{name}" for name in re.findall(r"'([^']+)'", names)}
+            installed |= {
+                f"{folder}/{name}" for name in re.findall(r"'([^']+)'", names)
+            }
     return installed
 
 
@@ -103,7 +107,9 @@ def test_the_package_says_that_it_is_typed():
 def test_every_kernel_of_the_tree_is_compiled():
     text = (PACKAGE / "_fast" / "meson.build").read_text()
     kernels = set(
-        re.findall(r"'(\w+)'", re.search(r"foreach kernel : \[(.*?)\]", text, re.DOTALL)[1])
+        re.findall(
+            r"'(\w+)'", re.search(r"foreach kernel : \[(.*?)\]", text, re.DOTALL)[1]
+        )
     )
     assert kernels == {path.stem for path in (PACKAGE / "_fast").glob("*.pyx")}
 
@@ -112,4 +118,6 @@ def test_every_kernel_of_the_tree_is_compiled():
 def test_a_readable_layer_does_not_import_a_kernel(name):
     if not (PACKAGE / f"{name}.py").exists():
         pytest.skip(f"nndl.{name} does not exist")
-    assert not {m for m in modules_after(f"import nndl.{name}") if m.startswith("nndl._fast")}
+    assert not {
+        m for m in modules_after(f"import nndl.{name}") if m.startswith("nndl._fast")
+    }

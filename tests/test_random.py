@@ -26,7 +26,9 @@ def test_without_a_generator_the_numbers_follow_numpys_global_state():
     np.testing.assert_array_equal(ours, np.random.random(5))
 
 
-@pytest.mark.parametrize("rng", [None, 0, np.random.RandomState(0)], ids=["global", "seed", "old"])
+@pytest.mark.parametrize(
+    "rng", [None, 0, np.random.RandomState(0)], ids=["global", "seed", "old"]
+)
 def test_every_source_has_the_methods_that_the_package_uses(rng):
     source = random_generator(rng)
     assert source.random((2, 3)).shape == (2, 3)
@@ -38,7 +40,8 @@ def test_every_source_has_the_methods_that_the_package_uses(rng):
 @pytest.mark.parametrize("rng", ["0", 1.0, True, np.True_, [1], np.random], ids=repr)
 def test_anything_else_is_a_type_error(rng):
     with pytest.raises(
-        TypeError, match=r"`rng` must be a numpy\.random\.Generator, an int seed or None"
+        TypeError,
+        match=r"`rng` must be a numpy\.random\.Generator, an int seed or None",
     ):
         random_generator(rng)
 

@@ -16,20 +16,28 @@ from nndl.solver import Solver, load_checkpoint
 
 
 def blobs(N=60, C=3, D=4, dtype=np.float64):
-    """Return three clouds of points that a line tells apart, in training and validation sets."""
+    """Return three clouds of points that a line tells apart, in training and validation
+    sets."""
     rng = np.random.default_rng(0)
     centres = 4 * np.eye(C, D)
     data = {}
     for split, n in (("train", N), ("val", 30)):
         y = rng.permutation(np.arange(n) % C)
-        data[f"X_{split}"] = (centres[y] + 0.3 * rng.standard_normal((n, D))).astype(dtype)
+        data[f"X_{split}"] = (centres[y] + 0.3 * rng.standard_normal((n, D))).astype(
+            dtype
+        )
         data[f"y_{split}"] = y
     return data
 
 
 def blob_solver(model=None, **options):
     model = model or TwoLayerNet(4, 10, 3, weight_scale=0.1, rng=1)
-    defaults = {"optim_config": {"learning_rate": 0.1}, "batch_size": 20, "num_epochs": 3, "rng": 2}
+    defaults = {
+        "optim_config": {"learning_rate": 0.1},
+        "batch_size": 20,
+        "num_epochs": 3,
+        "rng": 2,
+    }
     return Solver(model, blobs(), **(defaults | {"verbose": False} | options))
 
 
@@ -40,8 +48,9 @@ def flat(batches):
 class Spy:
     """A model that learns nothing and notes what it is given.
 
-    An example is its own number; in class 0 are those below a threshold. The one parameter counts the
-    steps, and stands in for batch normalization's running averages too.
+    An example is its own number; in class 0 are those below a threshold. The one
+    parameter counts the steps, and stands in for batch normalization's running averages
+    too.
     """
 
     def __init__(self, train_right=0, val_right=0):
@@ -70,7 +79,8 @@ def count_up(w, dw, config):
 
 
 def spy_data(N=10, N_val=10):
-    """Return examples 0, 1, ... for training and -1, -2, ... for validation, all of class 0."""
+    """Return examples 0, 1, ... for training and -1, -2, ... for validation, all of
+    class 0."""
     return {
         "X_train": np.arange(N)[:, None],
         "y_train": np.zeros(N, int),
@@ -87,10 +97,12 @@ def spy_solver(spy, N=10, N_val=10, **options):
         "verbose": False,
         "rng": 0,
     }
-    return Solver(spy, spy_data(N, N_val), **(defaults | {"num_train_samples": None} | options))
+    return Solver(
+        spy, spy_data(N, N_val), **(defaults | {"num_train_samples": None} | options)
+    )
 
 
-# ---- training ----------------------------------------------------------------------------------
+# ---- training ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -98,10 +110,15 @@ def spy_solver(spy, N=10, N_val=10, **options):
 )
 @pytest.mark.parametrize("normalization", [None, "batchnorm", "layernorm"])
 def test_a_separable_problem_is_learnt_to_100_percent(update_rule, normalization):
-    model = FullyConnectedNet([20], 4, 3, normalization=normalization, weight_scale=0.1, rng=1)
+    model = FullyConnectedNet(
+        [20], 4, 3, normalization=normalization, weight_scale=0.1, rng=1
+    )
     rate = {"sgd": 0.3, "rmsprop": 0.01, "adam": 0.01}.get(update_rule, 0.05)
     solver = blob_solver(
-        model, update_rule=update_rule, optim_config={"learning_rate": rate}, num_epochs=25
+        model,
+        update_rule=update_rule,
+        optim_config={"learning_rate": rate},
+        num_epochs=25,
     )
     solver.train()
     assert solver.best_val_acc == 1.0
@@ -145,7 +162,9 @@ def test_labels_stay_with_their_images():
     class Model(TwoLayerNet):
         def loss(self, X, y=None):
             if y is not None:
-                assert all(seen[tuple(x)] == label for x, label in zip(X, y, strict=True))
+                assert all(
+                    seen[tuple(x)] == label for x, label in zip(X, y, strict=True)
+                )
             return super().loss(X, y)
 
     blob_solver(Model(4, 10, 3, rng=0)).train()
@@ -154,7 +173,9 @@ def test_labels_stay_with_their_images():
 def test_the_data_are_left_as_they_were(frozen):
     data = blobs()
     before = frozen(data)
-    Solver(TwoLayerNet(4, 10, 3, rng=0), data, num_epochs=2, verbose=False, rng=0).train()
+    Solver(
+        TwoLayerNet(4, 10, 3, rng=0), data, num_epochs=2, verbose=False, rng=0
+    ).train()
     assert frozen(data) == before
 
 
@@ -180,7 +201,9 @@ def test_the_histories_hold_every_iteration_and_every_epoch():
     solver = spy_solver(spy, num_epochs=3)
     solver.train()
     assert solver.loss_history == [float(i) for i in range(1, 16)]
-    assert solver.train_acc_history == [0.4] * 4  # after the first iteration, then after each epoch
+    assert (
+        solver.train_acc_history == [0.4] * 4
+    )  # after the first iteration, then after each epoch
     assert solver.val_acc_history == [0.7] * 4
     assert (solver.epoch, solver.iteration) == (3, 15)
 
@@ -195,11 +218,12 @@ def test_a_second_call_adds_epochs():
     assert len(solver.val_acc_history) == 5
 
 
-# ---- the best parameters -----------------------------------------------------------------------
+# ---- the best parameters -------------------------------------------------------------
 
 
 def test_the_best_parameters_and_running_averages_are_restored():
-    """Five steps an epoch; the validation accuracy is best after the second of four epochs."""
+    """Five steps an epoch; the validation accuracy is best after the second of four
+    epochs."""
     spy = Spy()
     accuracies = {1: 1, 5: 3, 10: 9, 15: 5, 20: 9}
 
@@ -213,7 +237,9 @@ def test_the_best_parameters_and_running_averages_are_restored():
     assert solver.best_val_acc == 0.9
     assert solver.best_params["w"].tolist() == [10]
     assert spy.params["w"].tolist() == [10]  # the first of equals
-    assert spy.bn_params[0]["running_mean"].tolist() == [109]  # of the tenth step's forward pass
+    assert spy.bn_params[0]["running_mean"].tolist() == [
+        109
+    ]  # of the tenth step's forward pass
 
 
 def test_the_best_parameters_are_a_copy():
@@ -227,20 +253,24 @@ def test_the_best_parameters_are_a_copy():
 
 
 def test_the_restored_net_has_the_best_validation_accuracy():
-    model = FullyConnectedNet([8], 4, 3, normalization="batchnorm", weight_scale=0.1, rng=1)
+    model = FullyConnectedNet(
+        [8], 4, 3, normalization="batchnorm", weight_scale=0.1, rng=1
+    )
     solver = blob_solver(model, optim_config={"learning_rate": 3.0}, num_epochs=6)
     solver.train()
     assert solver.best_val_acc == max(solver.val_acc_history)
     assert solver.check_accuracy(solver.X_val, solver.y_val) == solver.best_val_acc
 
 
-# ---- what is printed ---------------------------------------------------------------------------
+# ---- what is printed -----------------------------------------------------------------
 
 
 def test_the_lines_have_the_form_of_the_courses(capsys):
     spy = Spy(train_right=4802, val_right=499)
     spy.on_loss = lambda spy: 2.3047404
-    spy_solver(spy, 9800, 1000, batch_size=100, num_epochs=10, print_every=50, verbose=True).train()
+    spy_solver(
+        spy, 9800, 1000, batch_size=100, num_epochs=10, print_every=50, verbose=True
+    ).train()
     lines = capsys.readouterr().out.splitlines()
     assert lines[:6] == [
         "(Iteration 1 / 980) loss: 2.304740",
@@ -255,9 +285,12 @@ def test_the_lines_have_the_form_of_the_courses(capsys):
 
 
 @pytest.mark.parametrize(
-    ("print_every", "printed"), [(1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), (4, [1, 5, 9]), (99, [1])]
+    ("print_every", "printed"),
+    [(1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), (4, [1, 5, 9]), (99, [1])],
 )
-def test_print_every_is_the_distance_of_the_losses_printed(print_every, printed, capsys):
+def test_print_every_is_the_distance_of_the_losses_printed(
+    print_every, printed, capsys
+):
     spy_solver(Spy(), print_every=print_every, verbose=True).train()
     found = re.findall(r"\(Iteration (\d+) / 10\)", capsys.readouterr().out)
     assert [int(i) for i in found] == printed
@@ -285,10 +318,12 @@ def test_a_second_call_counts_on(capsys):
     assert lines[-1] == "(Epoch 4 / 4) train acc: 0.000000; val_acc: 0.000000"
 
 
-# ---- update rules and learning rates -----------------------------------------------------------
+# ---- update rules and learning rates -------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop"])
+@pytest.mark.parametrize(
+    "name", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop"]
+)
 def test_a_rule_s_name_stands_for_the_function_of_that_name(name):
     assert blob_solver(update_rule=name).update_rule is getattr(optim, name)
 
@@ -311,7 +346,9 @@ def test_any_function_may_be_the_update_rule():
     assert solver.update_rule is count_up
 
 
-@pytest.mark.parametrize("name", ["Adam", "adagrad", "", "config", "adam_slow", None, 3])
+@pytest.mark.parametrize(
+    "name", ["Adam", "adagrad", "", "config", "adam_slow", None, 3]
+)
 def test_an_unknown_rule_is_an_error_that_lists_the_known_ones(name):
     with pytest.raises(
         ValueError, match=r"`update_rule` must be a function or one of .*sgd_momentum"
@@ -327,15 +364,21 @@ def test_the_learning_rate_decays_after_each_epoch():
         return w, config
 
     config = {"learning_rate": 0.8}
-    spy_solver(Spy(), update_rule=rule, optim_config=config, lr_decay=0.5, num_epochs=3).train()
+    spy_solver(
+        Spy(), update_rule=rule, optim_config=config, lr_decay=0.5, num_epochs=3
+    ).train()
     assert rates == [0.8] * 5 + [0.4] * 5 + [0.2] * 5
     assert config == {"learning_rate": 0.8}
 
 
 def test_the_default_learning_rate_decays_too():
-    solver = blob_solver(update_rule="adam", optim_config=None, lr_decay=0.5, num_epochs=2)
+    solver = blob_solver(
+        update_rule="adam", optim_config=None, lr_decay=0.5, num_epochs=2
+    )
     solver.train()
-    assert {config["learning_rate"] for config in solver.optim_configs.values()} == {1e-3 / 4}
+    assert {config["learning_rate"] for config in solver.optim_configs.values()} == {
+        1e-3 / 4
+    }
 
 
 def test_every_parameter_has_a_config_of_its_own():
@@ -351,7 +394,7 @@ def test_a_misspelt_setting_of_the_rule_is_an_error():
         blob_solver(update_rule="adam", optim_config={"lr": 1e-3})
 
 
-# ---- when it goes wrong ------------------------------------------------------------------------
+# ---- when it goes wrong --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf, np.float32("nan")])
@@ -395,8 +438,11 @@ def test_a_real_net_that_diverges_keeps_the_parameters_that_gave_the_loss():
     [(where, i) for where in ("the loss", "the update") for i in (1, 5, 7, 10)]
     + [("the accuracy", i) for i in (1, 5, 10)],  # where an accuracy is measured
 )
-def test_after_an_interruption_a_further_call_completes_the_epochs_begun(where, iteration):
-    """Wherever Ctrl-C strikes, the completed run has every iteration once and every epoch's accuracy."""
+def test_after_an_interruption_a_further_call_completes_the_epochs_begun(
+    where, iteration
+):
+    """Wherever Ctrl-C strikes, the completed run has every iteration once and every
+    epoch's accuracy."""
     interrupt = itertools.chain([True], itertools.repeat(False))
     spy = Spy(train_right=4, val_right=7)
 
@@ -430,7 +476,7 @@ def test_after_an_interruption_a_further_call_completes_the_epochs_begun(where, 
     assert sorted(flat(completed[:5])) == sorted(flat(completed[5:])) == list(range(10))
 
 
-# ---- accuracy ----------------------------------------------------------------------------------
+# ---- accuracy ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 10, 1000])
@@ -453,7 +499,9 @@ def test_accuracy_of_a_sample_looks_at_that_many_different_images():
     spy = Noting()
     solver = spy_solver(spy, N=100)
     for _ in range(2):
-        solver.check_accuracy(solver.X_train, solver.y_train, num_samples=40, batch_size=7)
+        solver.check_accuracy(
+            solver.X_train, solver.y_train, num_samples=40, batch_size=7
+        )
     first, second = seen[:40], seen[40:]
     assert len(set(first)) == len(set(second)) == 40
     assert first != second
@@ -489,16 +537,20 @@ def test_accuracy_refuses_wrong_arguments(X, y, options, kind, message):
         spy_solver(Spy()).check_accuracy(X, y, **options)
 
 
-# ---- checkpoints -------------------------------------------------------------------------------
+# ---- checkpoints ---------------------------------------------------------------------
 
 
 def trained_net(rng=1, **options):
     options = {"hidden_dims": [8], "normalization": "batchnorm"} | options
-    return FullyConnectedNet(input_dim=4, num_classes=3, weight_scale=0.1, rng=rng, **options)
+    return FullyConnectedNet(
+        input_dim=4, num_classes=3, weight_scale=0.1, rng=rng, **options
+    )
 
 
 def test_a_checkpoint_is_written_after_each_epoch(tmp_path):
-    blob_solver(trained_net(), checkpoint_name=tmp_path / "deep" / "net", num_epochs=3).train()
+    blob_solver(
+        trained_net(), checkpoint_name=tmp_path / "deep" / "net", num_epochs=3
+    ).train()
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
         f"net_epoch_{epoch}.npz" for epoch in (1, 2, 3)
     ]
@@ -515,7 +567,9 @@ def test_a_checkpoint_of_the_best_epoch_gives_the_restored_net(tmp_path):
     solver = blob_solver(saved, checkpoint_name=str(tmp_path / "net"), num_epochs=5)
     solver.train()
     best = int(np.argmax(solver.val_acc_history))
-    assert best > 0  # 0 would be the net after the first iteration, of which there is no file
+    assert (
+        best > 0
+    )  # 0 would be the net after the first iteration, of which there is no file
     other = trained_net(rng=9)
     X = blobs()["X_val"]
     assert (other.loss(X) != saved.loss(X)).any()
@@ -553,7 +607,9 @@ def _after_some_batches(net):
     ids=str,
 )
 # Layer normalization has the same names and shapes as batch normalization, but no running averages.
-def test_a_checkpoint_of_another_net_is_refused_and_changes_nothing(options, tmp_path, frozen):
+def test_a_checkpoint_of_another_net_is_refused_and_changes_nothing(
+    options, tmp_path, frozen
+):
     blob_solver(trained_net(), checkpoint_name=tmp_path / "net", num_epochs=1).train()
     other = trained_net(**options)
     before = frozen([other.params, other.bn_params])
@@ -563,8 +619,12 @@ def test_a_checkpoint_of_another_net_is_refused_and_changes_nothing(options, tmp
 
 
 @pytest.mark.parametrize("change", ["missing", "wrong shape"])
-def test_a_checkpoint_without_the_right_running_averages_is_refused(change, tmp_path, frozen):
-    nndl.solver._save_checkpoint(tmp_path / "net.npz", _after_some_batches(trained_net()))
+def test_a_checkpoint_without_the_right_running_averages_is_refused(
+    change, tmp_path, frozen
+):
+    nndl.solver._save_checkpoint(
+        tmp_path / "net.npz", _after_some_batches(trained_net())
+    )
     with np.load(tmp_path / "net.npz", allow_pickle=False) as saved:
         arrays = dict(saved)
     key = "bn_params.0.running_var"
@@ -606,7 +666,9 @@ def _spring():
     _Trap.sprung = True
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing of the kind", b"PK\x03\x04 and then no more"])
+@pytest.mark.parametrize(
+    "content", [b"", b"nothing of the kind", b"PK\x03\x04 and then no more"]
+)
 def test_a_file_that_is_no_checkpoint_is_a_value_error(content, tmp_path):
     (tmp_path / "net.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"net\.npz|pickle"):
@@ -615,7 +677,9 @@ def test_a_file_that_is_no_checkpoint_is_a_value_error(content, tmp_path):
 
 @pytest.mark.parametrize("broken", ["numpy.savez", "os.fsync", "os.replace"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
-def test_no_part_of_a_file_is_left_when_saving_fails(broken, error, tmp_path, monkeypatch):
+def test_no_part_of_a_file_is_left_when_saving_fails(
+    broken, error, tmp_path, monkeypatch
+):
     solver = blob_solver(trained_net(), checkpoint_name=tmp_path / "net", num_epochs=1)
     (tmp_path / "net_epoch_1.npz").write_bytes(b"of an earlier run")
 
@@ -633,10 +697,12 @@ def test_no_part_of_a_file_is_left_when_saving_fails(broken, error, tmp_path, mo
 def test_a_checkpoint_may_be_read_by_whom_the_umask_allows(tmp_path):
     blob_solver(trained_net(), checkpoint_name=tmp_path / "net", num_epochs=1).train()
     (tmp_path / "other").write_bytes(b"")
-    assert (tmp_path / "net_epoch_1.npz").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert (tmp_path / "net_epoch_1.npz").stat().st_mode == (
+        tmp_path / "other"
+    ).stat().st_mode
 
 
-# ---- the picture -------------------------------------------------------------------------------
+# ---- the picture ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("num_epochs", [2, 60])
@@ -668,7 +734,7 @@ def test_the_history_has_its_epochs_right_when_an_epoch_is_one_iteration(figures
     assert right.lines[1].get_xdata()[-1] == 3
 
 
-# ---- arguments ---------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -726,6 +792,8 @@ def test_data_that_are_no_dict_are_a_type_error(data):
 
 def test_data_may_be_lists():
     data = {key: array.tolist() for key, array in blobs().items()}
-    solver = Solver(TwoLayerNet(4, 10, 3, rng=0), data, verbose=False, num_epochs=1, rng=0)
+    solver = Solver(
+        TwoLayerNet(4, 10, 3, rng=0), data, verbose=False, num_epochs=1, rng=0
+    )
     solver.train()
     assert len(solver.loss_history) == 1

@@ -15,7 +15,8 @@ from nndl._source import Source
 
 
 def public_functions():
-    """Return every public function, class and method of the package, by its full name."""
+    """Return every public function, class and method of the package, by its full
+    name."""
     found = {}
     for info in pkgutil.walk_packages(nndl.__path__, "nndl."):
         if any(part.startswith("_") for part in info.name.split(".")):
@@ -106,14 +107,18 @@ def test_a_method_is_shown_from_the_margin():
 
 def test_a_class_is_shown_without_any_docstring_of_its_own_or_its_methods():
     tree = ast.parse(nndl.show(fc_net.FullyConnectedNet).text)
-    nodes = [n for n in ast.walk(tree) if isinstance(n, (ast.ClassDef, ast.FunctionDef))]
+    nodes = [
+        n for n in ast.walk(tree) if isinstance(n, (ast.ClassDef, ast.FunctionDef))
+    ]
     assert len(nodes) >= 5
     assert all(ast.get_docstring(node) is None for node in nodes)
 
 
 def test_several_functions_are_shown_two_lines_apart():
     text = nndl.show(layers.relu_forward, layers.relu_backward).text
-    first, second = (nndl.show(f).text for f in (layers.relu_forward, layers.relu_backward))
+    first, second = (
+        nndl.show(f).text for f in (layers.relu_forward, layers.relu_backward)
+    )
     assert text == f"{first}\n\n\n{second}"
 
 
@@ -144,7 +149,9 @@ def test_what_is_shown_is_valid_python_for_unusual_functions(function, docstring
 def test_every_docstring_inside_a_class_is_taken_out():
     text = nndl.show(WithManyDocstrings).text
     assert "a string that stays" in text
-    assert not any(word in text for word in ("First", "Second", "Third", "Fourth", '"""'))
+    assert not any(
+        word in text for word in ("First", "Second", "Third", "Fourth", '"""')
+    )
 
 
 def test_a_notebook_shows_highlighted_code_and_a_terminal_plain_text():

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.usefixtures("default_threads")
 
 
 def run(script, **environment):
-    """Run a script in a fresh Python and return it when it has ended, within a minute."""
+    """Run a script in a fresh Python and return it when it has ended, within a
+    minute."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
         env=os.environ | environment,
@@ -38,7 +39,11 @@ def test_the_default_is_the_number_of_cpus_of_this_process(monkeypatch):
     monkeypatch.delenv("NNDL_NUM_THREADS", raising=False)
     nndl.set_num_threads(5)
     nndl.set_num_threads(None)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    available = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count()
+    )
     assert nndl.get_num_threads() == available
 
 
@@ -65,14 +70,21 @@ def test_an_empty_environment_variable_is_none(monkeypatch):
 def test_a_bad_environment_variable_is_an_error_that_names_it(monkeypatch, wish):
     monkeypatch.setenv("NNDL_NUM_THREADS", wish)
     with pytest.raises(
-        ValueError, match="NNDL_NUM_THREADS must be a whole number from 1 to 1024, but is"
+        ValueError,
+        match="NNDL_NUM_THREADS must be a whole number from 1 to 1024, but is",
     ):
         nndl.get_num_threads()
 
 
 @pytest.mark.parametrize(
     ("n", "kind"),
-    [(0, ValueError), (-2, ValueError), (1.0, TypeError), ("2", TypeError), (True, TypeError)],
+    [
+        (0, ValueError),
+        (-2, ValueError),
+        (1.0, TypeError),
+        ("2", TypeError),
+        (True, TypeError),
+    ],
 )
 def test_a_bad_number_is_an_error_and_changes_nothing(n, kind):
     nndl.set_num_threads(2)
@@ -84,7 +96,8 @@ def test_a_bad_number_is_an_error_and_changes_nothing(n, kind):
 @pytest.mark.parametrize("n", [100_000, 10**10])
 @pytest.mark.parametrize("way", ["call", "environment"])
 def test_a_number_far_beyond_the_machine_is_refused_or_does_no_harm(n, way):
-    """It may be an error or be cut down to what is possible, but must not end the process."""
+    """It may be an error or be cut down to what is possible, but must not end the
+    process."""
     script = f"""
         import numpy as np, nndl
         from nndl.optim import adam_fast
@@ -111,7 +124,8 @@ def test_show_config_prints_the_version_and_the_threads(capsys):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_neither_hangs_nor_computes_other_bits():
-    """OpenMP's threads do not survive a fork: a child that waits for them waits for ever."""
+    """OpenMP's threads do not survive a fork: a child that waits for them waits for
+    ever."""
     done = run(
         """
         import multiprocessing
@@ -154,7 +168,9 @@ def test_several_python_threads_may_step_at_once():
     from nndl.optim import adam_fast
 
     nndl.set_num_threads(2)
-    cases = [np.random.default_rng(seed).standard_normal((2, 50_000)) for seed in range(8)]
+    cases = [
+        np.random.default_rng(seed).standard_normal((2, 50_000)) for seed in range(8)
+    ]
     expected = [adam_fast(w, dw)[0].tobytes() for w, dw in cases]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda case: adam_fast(*case)[0].tobytes(), cases))

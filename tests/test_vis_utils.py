@@ -26,7 +26,7 @@ class History:
         self.iterations_per_epoch = 5
 
 
-# ---- visualize_grid ----------------------------------------------------------------------------
+# ---- visualize_grid ------------------------------------------------------------------
 
 
 def test_a_grid_has_each_image_in_its_place_stretched_to_the_full_range():
@@ -44,7 +44,9 @@ def test_a_grid_has_each_image_in_its_place_stretched_to_the_full_range():
 )
 def test_a_grid_is_the_smallest_square_that_holds_all_images(N, padding, shape):
     assert (
-        visualize_grid(np.random.default_rng(0).random((N, 4, 5, 3)), padding=padding).shape
+        visualize_grid(
+            np.random.default_rng(0).random((N, 4, 5, 3)), padding=padding
+        ).shape
         == shape
     )
 
@@ -82,10 +84,25 @@ def test_a_grid_leaves_the_images_as_they_were(frozen):
         (np.ones((0, 2, 2, 3)), {}, ValueError, "`Xs` must have shape .* not be empty"),
         (np.ones((1, 0, 2, 3)), {}, ValueError, "`Xs` must have shape"),
         (np.ones((1, 2, 2, 0)), {}, ValueError, "`Xs` must have shape"),
-        (np.ones((1, 2, 2, 3)), {"padding": -1}, ValueError, "`padding` must be at least 0"),
-        (np.ones((1, 2, 2, 3)), {"padding": 0.5}, TypeError, "`padding` must be an integer"),
+        (
+            np.ones((1, 2, 2, 3)),
+            {"padding": -1},
+            ValueError,
+            "`padding` must be at least 0",
+        ),
+        (
+            np.ones((1, 2, 2, 3)),
+            {"padding": 0.5},
+            TypeError,
+            "`padding` must be an integer",
+        ),
         (np.ones((1, 2, 2, 3)), {"ubound": 0}, ValueError, "`ubound` must be above 0"),
-        (np.ones((1, 2, 2, 3)), {"ubound": "1"}, TypeError, "`ubound` must be a number"),
+        (
+            np.ones((1, 2, 2, 3)),
+            {"ubound": "1"},
+            TypeError,
+            "`ubound` must be a number",
+        ),
     ],
 )
 def test_a_grid_refuses_wrong_arguments(images, options, kind, message):
@@ -93,7 +110,7 @@ def test_a_grid_refuses_wrong_arguments(images, options, kind, message):
         visualize_grid(images, **options)
 
 
-# ---- show_images -------------------------------------------------------------------------------
+# ---- show_images ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -151,7 +168,7 @@ def test_wrong_images_are_refused(shape, options, message):
         show_images(np.zeros(shape), **options)
 
 
-# ---- plot_training -----------------------------------------------------------------------------
+# ---- plot_training -------------------------------------------------------------------
 
 
 def test_the_running_mean_of_the_losses_stands_over_the_last_of_its_window():
@@ -180,7 +197,7 @@ def test_a_solver_that_has_not_trained_can_be_drawn():
     plot_training(History([], [])).canvas.draw()
 
 
-# ---- draw_graph --------------------------------------------------------------------------------
+# ---- draw_graph ----------------------------------------------------------------------
 
 NODES = {"x": (0, 0), "y": (0, 2), "*": (1, 1), "* ": (2, 1)}
 EDGES = [("x", "*", "3", "-4"), ("y", "*", "-4", "3"), ("*", "* ", "-12", "1")]
@@ -209,8 +226,12 @@ def test_a_graph_can_be_drawn_into_given_axes(figures):
 
 
 @pytest.mark.parametrize("edge", [("x", "z", "", ""), ("z", "x", "", "")])
-def test_an_edge_to_an_unknown_node_is_an_error_that_names_it_and_leaves_no_figure(edge, figures):
-    with pytest.raises(ValueError, match="`edges` names the node 'z', which is not in `nodes`"):
+def test_an_edge_to_an_unknown_node_is_an_error_that_names_it_and_leaves_no_figure(
+    edge, figures
+):
+    with pytest.raises(
+        ValueError, match="`edges` names the node 'z', which is not in `nodes`"
+    ):
         draw_graph(NODES, [*EDGES, edge])
     assert figures.get_fignums() == []
 
@@ -220,7 +241,7 @@ def test_a_graph_without_nodes_is_an_error():
         draw_graph({}, [])
 
 
-# ---- the style ---------------------------------------------------------------------------------
+# ---- the style -----------------------------------------------------------------------
 
 
 def test_the_style_draws_in_the_palette_on_white(figures):

@@ -13,7 +13,8 @@ def main():
     if sys.version_info < NEEDED:
         sys.exit(
             "nndl needs Python %d.%d or newer, but %s is Python %d.%d: name a newer one with "
-            "make PYTHON=..." % (NEEDED + (sys.executable,) + tuple(sys.version_info[:2]))
+            "make PYTHON=..."
+            % (NEEDED + (sys.executable,) + tuple(sys.version_info[:2]))
         )
     check_venv()
     check_compiler()
@@ -64,7 +65,9 @@ def check_compiler():
 
 
 def failed(subprocess, command):
-    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+    return subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ).returncode
 
 
 if __name__ == "__main__":

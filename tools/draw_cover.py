@@ -16,7 +16,9 @@ ROWS, COLUMNS, SCALE, GAP = 5, 15, 2, 4
 def main() -> None:
     images, labels = shapes.draw(1000)
     # Every class in turn along the rows, each picture once.
-    by_class = [list(images[labels == label]) for label in range(len(shapes.CLASS_NAMES))]
+    by_class = [
+        list(images[labels == label]) for label in range(len(shapes.CLASS_NAMES))
+    ]
     side = images.shape[2] * SCALE + GAP
     sheet = np.full((ROWS * side - GAP, COLUMNS * side - GAP, 3), 255, np.uint8)
     for place in range(ROWS * COLUMNS):

@@ -2,9 +2,9 @@
 
     python tools/execute_notebooks.py book/chapters/*.ipynb
 
-A notebook is written only when it ran to its end, and then in one step, so an error leaves the old
-one as it was. Times of execution, versions and the like are left out: what `git diff` shows after a
-run is what the chapter now says differently.
+A notebook is written only when it ran to its end, and then in one step, so an error
+leaves the old one as it was. Times of execution, versions and the like are left out:
+what `git diff` shows after a run is what the chapter now says differently.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ def remove_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
     )
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict(
-            {key: cell.metadata[key] for key in KEPT_CELL_METADATA if key in cell.metadata}
+            {
+                key: cell.metadata[key]
+                for key in KEPT_CELL_METADATA
+                if key in cell.metadata
+            }
         )
 
 

@@ -1,4 +1,5 @@
-"""The images that the book learns from: an embedded set, drawn on the spot, and CIFAR-10."""
+"""The images that the book learns from: an embedded set, drawn on the spot, and
+CIFAR-10."""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ def load(
     ----------
     name
         ``"shapes"``, the embedded set (10,000 + 1,000 + 1,000 images), or ``"cifar10"``
-        (49,000 + 1,000 + 10,000); None takes the environment variable `NNDL_DATASET`, and
-        ``"shapes"`` where that is not set.
+        (49,000 + 1,000 + 10,000); None takes the environment variable `NNDL_DATASET`,
+        and ``"shapes"`` where that is not set.
     num_train, num_val, num_test
         How many images of each part, from its start; None for all of them.
     subtract_mean
@@ -57,9 +58,9 @@ def load(
     Returns
     -------
     dict
-        `X_train`, `X_val`, `X_test`: float32 (N, 3, 32, 32) in pixel units, 0 to 255 before the
-        mean is subtracted; `y_train`, `y_val`, `y_test`: int64 (N,); `mean_image`: float32
-        (3, 32, 32); `name`: str; `class_names`: tuple of str.
+        `X_train`, `X_val`, `X_test`: float32 (N, 3, 32, 32) in pixel units, 0 to 255
+        before the mean is subtracted; `y_train`, `y_val`, `y_test`: int64 (N,);
+        `mean_image`: float32 (3, 32, 32); `name`: str; `class_names`: tuple of str.
 
     Raises
     ------
@@ -69,7 +70,9 @@ def load(
         If CIFAR-10 is wanted and absent.
     """
     if name is None:
-        name = one_of("NNDL_DATASET", os.environ.get("NNDL_DATASET") or NAMES[0], *NAMES)
+        name = one_of(
+            "NNDL_DATASET", os.environ.get("NNDL_DATASET") or NAMES[0], *NAMES
+        )
     else:
         one_of("name", name, *NAMES)
     layout = _LAYOUTS[name]

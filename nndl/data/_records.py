@@ -1,7 +1,7 @@
 """Image records on disk and in memory: reading, caching, splitting.
 
-A record is CIFAR-10's: one byte for the label, then 1,024 bytes each of red, green and blue, row by
-row. A block is an array of records, uint8 (count, 3073).
+A record is CIFAR-10's: one byte for the label, then 1,024 bytes each of red, green and
+blue, row by row. A block is an array of records, uint8 (count, 3073).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ NUM_CLASSES = 10
 
 
 def cache_folder() -> Path:
-    """Return the folder for files that can be made or fetched again: `NNDL_CACHE`, or the user's."""
+    """Return the folder for files that can be made or fetched again: `NNDL_CACHE`, or
+    the user's."""
     chosen = os.environ.get("NNDL_CACHE")
     if chosen:
         return Path(chosen)
@@ -67,7 +68,8 @@ def read(path: Path, count: int) -> Block:
 
 
 def cached(path: Path, count: int, sha256: str, make: Callable[[], Block]) -> Block:
-    """Return the records in the file at `path`; make them, and the file, unless it is there whole."""
+    """Return the records in the file at `path`; make them, and the file, unless it is
+    there whole."""
     with contextlib.suppress(OSError, ValueError):
         block = read(path, count)
         if hashlib.sha256(block.data).hexdigest() == sha256:
@@ -80,7 +82,8 @@ def cached(path: Path, count: int, sha256: str, make: Callable[[], Block]) -> Bl
 
 
 class Layout(NamedTuple):
-    """A data set's class names, and the records at which its parts end, in the order of the parts."""
+    """A data set's class names, and the records at which its parts end, in the order of
+    the parts."""
 
     class_names: tuple[str, ...]
     train_end: int
@@ -88,23 +91,31 @@ class Layout(NamedTuple):
     test_end: int
 
     def ranges(self, **counts: int | None) -> dict[str, range]:
-        """Return the first rows of train, val and test: three counts by name, None for all rows."""
+        """Return the first rows of train, val and test: three counts by name, None for
+        all rows."""
         ranges, start = {}, 0
         for part, end, (name, count) in zip(
             ("train", "val", "test"), self[1:], counts.items(), strict=True
         ):
             most = end - start
-            size = most if count is None else whole_number(name, count, at_least=1, at_most=most)
+            size = (
+                most
+                if count is None
+                else whole_number(name, count, at_least=1, at_most=most)
+            )
             ranges[part] = range(start, start + size)
             start = end
         return ranges
 
 
-def split(blocks: Iterable[Block], ranges: dict[str, range], subtract_mean: bool) -> dict[str, Any]:
-    """Return the arrays of some ranges of records, and the mean image of the range "train".
+def split(
+    blocks: Iterable[Block], ranges: dict[str, range], subtract_mean: bool
+) -> dict[str, Any]:
+    """Return the arrays of some ranges of records, and the mean image of the range
+    "train".
 
-    Blocks are taken one at a time and each array is allocated once, so that little more memory
-    than the result's own is in use.
+    Blocks are taken one at a time and each array is allocated once, so that little more
+    memory than the result's own is in use.
     """
     data: dict[str, Any] = {}
     for part, rows in ranges.items():
@@ -126,7 +137,9 @@ def split(blocks: Iterable[Block], ranges: dict[str, range], subtract_mean: bool
             if part == "train":
                 total += records[:, 1:].sum(axis=0, dtype=np.uint32)
         start = stop
-    data["mean_image"] = (total / len(ranges["train"])).astype(np.float32).reshape(IMAGE_SHAPE)
+    data["mean_image"] = (
+        (total / len(ranges["train"])).astype(np.float32).reshape(IMAGE_SHAPE)
+    )
     if subtract_mean:
         for part in ranges:
             data[f"X_{part}"] -= data["mean_image"]

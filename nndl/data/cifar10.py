@@ -1,6 +1,7 @@
 """CIFAR-10 in its official binary version: finding, reading and fetching it.
 
-Krizhevsky, "Learning multiple layers of features from tiny images", technical report, 2009.
+Krizhevsky, "Learning multiple layers of features from tiny images", technical report,
+2009.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def _places() -> list[Path]:
 
 
 def find() -> Path | None:
-    """Return the folder that holds the batch files, or None: `NNDL_DATA` first, then the cache."""
+    """Return the folder that holds the batch files, or None: `NNDL_DATA` first, then
+    the cache."""
     for place in _places():
         if any((place / file).is_file() for file in _FILES):
             return place
@@ -88,21 +90,22 @@ def get_CIFAR10_data(
     num_test: int = 1000,
     subtract_mean: bool = True,
 ) -> dict[str, Any]:
-    """Load CIFAR-10 as the courses do: 49,000 images for training, 1,000 each to validate and test.
+    """Load CIFAR-10 as the courses do: 49,000 images for training, 1,000 each to
+    validate and test.
 
     Parameters
     ----------
     num_training, num_validation, num_test
-        How many images, from the start of the first 49,000 training images, of the last 1,000
-        training images, and of the 10,000 test images.
+        How many images, from the start of the first 49,000 training images, of the last
+        1,000 training images, and of the 10,000 test images.
     subtract_mean
         Whether to subtract the mean of the training images from every image.
 
     Returns
     -------
     dict
-        `X_train`, `X_val`, `X_test`: float32 (N, 3, 32, 32) in pixel units; `y_train`, `y_val`,
-        `y_test`: int64 (N,).
+        `X_train`, `X_val`, `X_test`: float32 (N, 3, 32, 32) in pixel units; `y_train`,
+        `y_val`, `y_test`: int64 (N,).
 
     Raises
     ------
@@ -125,13 +128,14 @@ def fetch(
     *,
     _sha256: str = _SHA256,
 ) -> Path:
-    """Download CIFAR-10 (170 MB), check its SHA-256 and unpack it (184 MB), unless it is there.
+    """Download CIFAR-10 (170 MB), check its SHA-256 and unpack it (184 MB), unless it
+    is there.
 
     Parameters
     ----------
     folder
-        Where to put the folder ``cifar-10-batches-bin``; None takes `NNDL_DATA`, and the user's
-        cache folder where that is not set.
+        Where to put the folder ``cifar-10-batches-bin``; None takes `NNDL_DATA`, and
+        the user's cache folder where that is not set.
     url
         The archive's address; a mirror must serve the official archive, byte for byte.
 
@@ -168,7 +172,10 @@ def fetch(
 
 
 def _is_whole(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == _RECORDS_PER_FILE * _records.RECORD_SIZE
+    return (
+        path.is_file()
+        and path.stat().st_size == _RECORDS_PER_FILE * _records.RECORD_SIZE
+    )
 
 
 def _download(url: str, sha256: str, folder: Path) -> Path:
@@ -177,7 +184,9 @@ def _download(url: str, sha256: str, folder: Path) -> Path:
     from tqdm import tqdm
 
     pooch.get_logger().setLevel("ERROR")
-    with tqdm(total=_ARCHIVE_SIZE, desc="CIFAR-10", unit="B", unit_scale=True, disable=None) as bar:
+    with tqdm(
+        total=_ARCHIVE_SIZE, desc="CIFAR-10", unit="B", unit_scale=True, disable=None
+    ) as bar:
         downloader = pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT)
         name = "cifar-10-binary.tar.gz"
         try:
@@ -215,5 +224,7 @@ def _unpack(archive: Path, target: Path) -> Path:
         raise ValueError(f"The archive cannot be unpacked: {error}.") from error
     for file in _FILES:
         if not _is_whole(target / file):
-            raise ValueError(f"The archive must have {_FOLDER}/{file} whole, but has not.")
+            raise ValueError(
+                f"The archive must have {_FOLDER}/{file} whole, but has not."
+            )
     return target

@@ -1,14 +1,16 @@
 """Ten classes of figures on cluttered grounds, drawn by NumPy from a seed.
 
-The same seed gives the same bytes on every machine: random numbers come from the raw stream of
-PCG64, which NumPy guarantees never to change, and pixels from float32 operations that IEEE 754
-rounds in one way only (+ - * / sqrt, minimum, maximum, comparisons, rounding). Sines, exponentials,
-powers, matrix products and floating-point sums are left out, because their last bit depends on the
-processor and on the NumPy version.
+The same seed gives the same bytes on every machine: random numbers come from the raw
+stream of PCG64, which NumPy guarantees never to change, and pixels from float32
+operations that IEEE 754 rounds in one way only (+ - * / sqrt, minimum, maximum,
+comparisons, rounding). Sines, exponentials, powers, matrix products and floating-point
+sums are left out, because their last bit depends on the processor and on the NumPy
+version.
 
-The pictures behave like photographs where it matters to this book: a class has its usual colours
-and its usual place, so that a fully connected network finds something to hold on to, but only the
-outline tells the class, and outlines are what convolutions see.
+The pictures behave like photographs where it matters to this book: a class has its
+usual colours and its usual place, so that a fully connected network finds something to
+hold on to, but only the outline tells the class, and outlines are what convolutions
+see.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ SIZE = 32
 NUM_IMAGES = 12_000
 SHA256 = "79e79f2b4ff3f91e70ed691c47e5af3e20e3a4183f6dbcc0e11d88d0727c8fbd"
 
-# --- The figures --------------------------------------------------------------------------------
+# --- The figures ----------------------------------------------------------------------
 # Each function gives the distance of the point (u, v) from a figure's outline, negative inside;
 # u points right, v down, and a figure about fills the unit circle. The distance is exact near straight
 # edges and arcs, which is all that a smooth outline one pixel wide needs.
@@ -98,7 +100,8 @@ def _hourglass(u: Array, v: Array) -> Array:
 
 
 class _Kind(NamedTuple):
-    """A class: its outline, and its usual colours (red, green, blue) and place (right, down)."""
+    """A class: its outline, and its usual colours (red, green, blue) and place (right,
+    down)."""
 
     name: str
     outline: Callable[[Array, Array], Array]
@@ -122,7 +125,7 @@ _KINDS = (
 
 CLASS_NAMES: tuple[str, ...] = tuple(kind.name for kind in _KINDS)
 
-# --- The random numbers -------------------------------------------------------------------------
+# --- The random numbers ---------------------------------------------------------------
 
 _WORDS_PER_IMAGE = 1024
 
@@ -130,7 +133,8 @@ _WORDS_PER_IMAGE = 1024
 class _Draws:
     """Random numbers for m images, each image with a row of 64-bit words of its own.
 
-    Results have shape (m, count, 1, 1), to be spread over a batch of images (m, 3, 32, 32).
+    Results have shape (m, count, 1, 1), to be spread over a batch of images (m, 3, 32,
+    32).
     """
 
     def __init__(self, words: npt.NDArray[np.uint64]) -> None:
@@ -141,16 +145,20 @@ class _Draws:
         return taken
 
     def uniform(self, low: float, high: float, count: int = 1) -> Array:
-        """Uniform numbers from low up to, but not including, high: the word's upper 24 bits."""
+        """Uniform numbers from low up to, but not including, high: the word's upper 24
+        bits."""
         unit = (self._take(count) >> 40).astype(np.float32) * 2.0**-24
         return (low + (high - low) * unit)[:, :, None, None]
 
     def normal(self, scale: float, count: int = 1) -> Array:
-        """Nearly normal numbers of mean 0: the sum of the four 16-bit quarters of a word."""
+        """Nearly normal numbers of mean 0: the sum of the four 16-bit quarters of a
+        word."""
         word, low = self._take(count), 0xFFFF
         total = (word & low) + (word >> 16 & low) + (word >> 32 & low) + (word >> 48)
         # Four uniform numbers on 0..65535 have mean 131070 and standard deviation 37837.2.
-        return ((total.astype(np.float32) - 131070) * (scale / 37837.2))[:, :, None, None]
+        return ((total.astype(np.float32) - 131070) * (scale / 37837.2))[
+            :, :, None, None
+        ]
 
     def chance(self, probability: float) -> npt.NDArray[np.bool_]:
         """True with the given probability."""
@@ -161,7 +169,8 @@ class _Draws:
         return np.where(self.chance(0.5), np.float32(1), np.float32(-1))
 
     def grain(self) -> Array:
-        """Noise of unit variance for every pixel (m, 3, 32, 32): two bytes of a word each."""
+        """Noise of unit variance for every pixel (m, 3, 32, 32): two bytes of a word
+        each."""
         words = np.ascontiguousarray(self._take(3 * SIZE * SIZE // 4), dtype="<u8")
         pairs = words.view("<u2")
         total = ((pairs & 255) + (pairs >> 8)).astype(np.float32)
@@ -169,7 +178,7 @@ class _Draws:
         return ((total - 255) * (1 / 104.5)).reshape(-1, 3, SIZE, SIZE)
 
 
-# --- The painting -------------------------------------------------------------------------------
+# --- The painting ---------------------------------------------------------------------
 
 _AXIS = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
 _X, _Y = _AXIS.reshape(1, 1, 1, SIZE), _AXIS.reshape(1, 1, SIZE, 1)
@@ -178,14 +187,16 @@ _LIGHT = (_X + _Y) / -SIZE
 
 
 def _turned(x: Array, y: Array, t: Array) -> tuple[Array, Array]:
-    """Coordinates turned by the angle 2 arctan(t): the rational points of the circle."""
+    """Coordinates turned by the angle 2 arctan(t): the rational points of the
+    circle."""
     scale = 1 + t * t
     cosine, sine = (1 - t * t) / scale, 2 * t / scale
     return x * cosine + y * sine, y * cosine - x * sine
 
 
 def _cover(distance: Array, softness: float = 1.0) -> Array:
-    """How much of a pixel lies inside an outline, from the distance of its centre in pixels."""
+    """How much of a pixel lies inside an outline, from the distance of its centre in
+    pixels."""
     return np.clip(0.5 - distance * (1 / softness), 0, 1)
 
 
@@ -201,8 +212,11 @@ def _wave(x: Array) -> Array:
 
 
 def _clouds(draws: _Draws, scale: float, cells: int) -> Array:
-    """Smooth random fields (m, 3, 32, 32), interpolated between cells + 1 knots a side."""
-    knots = draws.normal(scale, 3 * (cells + 1) ** 2).reshape(-1, 3, cells + 1, cells + 1)
+    """Smooth random fields (m, 3, 32, 32), interpolated between cells + 1 knots a
+    side."""
+    knots = draws.normal(scale, 3 * (cells + 1) ** 2).reshape(
+        -1, 3, cells + 1, cells + 1
+    )
     position = (np.arange(SIZE, dtype=np.float32) + 0.5) * (cells / SIZE)
     left = position.astype(np.intp)
     weight = position - np.floor(position)
@@ -225,7 +239,8 @@ def _usual(field: str, labels: npt.NDArray[np.int64]) -> Array:
 
 
 def _pictures(labels: npt.NDArray[np.int64], draws: _Draws) -> npt.NDArray[np.uint8]:
-    """Pictures (m, 3, 32, 32) of the classes in labels (m,), painted from back to front."""
+    """Pictures (m, 3, 32, 32) of the classes in labels (m,), painted from back to
+    front."""
     # The ground: a colour, a slope of another colour, clouds, and on some pictures a pattern.
     ground = np.clip(_usual("ground", labels) + draws.normal(0.22, 3), 0.08, 0.92)
     along, across = _turned(_X, _Y, draws.uniform(-1, 1))
@@ -241,7 +256,9 @@ def _pictures(labels: npt.NDArray[np.int64], draws: _Draws) -> npt.NDArray[np.ui
     for _ in range(2):
         x, y = _X - draws.uniform(-16, 16), _Y - draws.uniform(-16, 16)
         u, v = _turned(x, y, draws.uniform(-1, 1))
-        bar = np.maximum(np.abs(u) - draws.uniform(3, 9), np.abs(v) - draws.uniform(0.6, 1.6))
+        bar = np.maximum(
+            np.abs(u) - draws.uniform(3, 9), np.abs(v) - draws.uniform(0.6, 1.6)
+        )
         _paint(picture, _cover(bar) * draws.chance(0.5), ground + draws.normal(0.25, 3))
     x, y = _X - draws.uniform(-16, 16), _Y - draws.uniform(-16, 16)
     dot = _length(x, y) - draws.uniform(1.5, 4.5)
@@ -294,7 +311,8 @@ def _pictures(labels: npt.NDArray[np.int64], draws: _Draws) -> npt.NDArray[np.ui
 
 
 def draw(n: int, seed: int = 0) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Draw n pictures of ten classes of figures; any ten from a multiple of ten hold each class once.
+    """Draw n pictures of ten classes of figures; any ten from a multiple of ten hold
+    each class once.
 
     The first k pictures of a larger draw with the same seed are those of a draw of k.
 
@@ -325,9 +343,16 @@ def draw(n: int, seed: int = 0) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
     # the processor's cache and memory is handed round instead of being asked for again.
     batch, block = 1000, 50
     for start in range(0, n, batch):
-        words = stream.random_raw(batch * _WORDS_PER_IMAGE).reshape(batch, _WORDS_PER_IMAGE)
+        words = stream.random_raw(batch * _WORDS_PER_IMAGE).reshape(
+            batch, _WORDS_PER_IMAGE
+        )
         # The order of ten random words is a random order of the ten classes.
-        classes = words[:, 0].reshape(-1, len(_KINDS)).argsort(axis=1, kind="stable").reshape(-1)
+        classes = (
+            words[:, 0]
+            .reshape(-1, len(_KINDS))
+            .argsort(axis=1, kind="stable")
+            .reshape(-1)
+        )
         for first in range(0, min(batch, n - start), block):
             here = slice(first, min(first + block, n - start))
             there = slice(start + here.start, start + here.stop)
