@@ -1,0 +1,114 @@
+"""The scripts that the Makefile calls."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+pytestmark = pytest.mark.skipif(
+    not TOOLS.is_dir(), reason="the tools are not here: only the tests were copied"
+)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---- check_prerequisites -------------------------------------------------------------
+
+
+def complaint(monkeypatch, **environment):
+    """Return the sentence with which the check stops."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stop:
+        load("check_prerequisites").main()
+    return str(stop.value)
+
+
+def test_an_old_python_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    sentence = complaint(monkeypatch)
+    assert sentence.startswith("nndl needs Python 3.11 or newer, but ")
+    assert "is Python 3.10" in sentence
+    assert "\n" not in sentence
+
+
+def test_a_machine_without_a_compiler_is_refused_in_one_sentence(monkeypatch, tmp_path):
+    sentence = complaint(monkeypatch, PATH=str(tmp_path), CC="")
+    assert sentence.startswith("nndl needs a C compiler, and found no cc, gcc or clang")
+    assert "\n" not in sentence
+
+
+def test_a_compiler_that_does_not_work_is_named(monkeypatch):
+    sentence = complaint(monkeypatch, CC="false")
+    assert "false cannot compile a small program" in sentence
+
+
+def test_missing_python_headers_are_named(monkeypatch, tmp_path):
+    import sysconfig
+
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    sentence = complaint(monkeypatch)
+    assert f"found no {tmp_path}" in sentence
+    assert "Python.h" in sentence
+
+
+# ---- execute_notebooks ---------------------------------------------------------------
+
+
+@pytest.fixture
+def notebooks(tmp_path):
+    """Return the tool, and a function that writes a notebook of code cells."""
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    pytest.importorskip("nbclient", reason="nbclient is not installed")
+
+    def write(*sources: str) -> Path:
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        cells[0].metadata["tags"] = ["hide-input"]
+        cells[0].metadata["execution"] = {"iopub.status.busy": "2020-01-01T00:00:00Z"}
+        path = tmp_path / "chapter.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        return path
+
+    return load("execute_notebooks"), write, lambda path: nbformat.read(path, 4)
+
+
+def test_a_notebook_is_run_in_its_own_folder_and_stored(notebooks, tmp_path):
+    tool, write, read = notebooks
+    path = write("import os; print(os.getcwd())", "6 * 7")
+    assert tool.main([str(path)]) == 0
+    first, second = read(path).cells
+    assert first.outputs[0].text.strip() == str(tmp_path)
+    assert second.outputs[0].data["text/plain"] == "42"
+
+
+def test_what_changes_from_run_to_run_is_not_stored(notebooks):
+    tool, write, read = notebooks
+    path = write("print(1)", "print(2)")
+    tool.main([str(path)])
+    stored = path.read_bytes()
+    assert read(path).cells[0].metadata == {"tags": ["hide-input"]}
+    assert read(path).metadata.language_info == {"name": "python"}
+    tool.main([str(path)])
+    assert path.read_bytes() == stored
+
+
+def test_a_notebook_that_fails_is_left_as_it_was(notebooks, capsys):
+    tool, write, _ = notebooks
+    path = write("print(1)", "raise RuntimeError('no')")
+    before = path.read_bytes()
+    assert tool.main([str(path)]) == 1
+    assert path.read_bytes() == before
+    assert "RuntimeError" in capsys.readouterr().err
+    assert list(path.parent.iterdir()) == [path]
