@@ -4,6 +4,9 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# OpenBLAS's idle threads wait in a busy loop. Where another program wants the cores, that slows a chapter
+# many times over, and for matrices of this book's size one thread is as quick as two.
+export OPENBLAS_NUM_THREADS ?= 1
 
 IN_VENV := .venv/bin/python -m
 PIP_INSTALL := $(IN_VENV) pip install --quiet --constraint constraints.txt

@@ -28,7 +28,6 @@ RECIPES = {
     "tuned: three hidden layers of 100, batch norm, keep 0.9, Adam": {
         "net": {
             "hidden_dims": [100] * 3,
-            "weight_scale": 5e-2,
             "normalization": "batchnorm",
             "dropout_keep_ratio": 0.9,
         },
