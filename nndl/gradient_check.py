@@ -43,7 +43,7 @@ def rel_error(x: Any, y: Any) -> float:
         If the shapes differ: arrays that merely broadcast against each other are not
         equal.
     TypeError
-        If `x` or `y` holds neither floats nor integers.
+        If `x` or `y` is not of float32, float64, integers or booleans.
     """
     x, y = as_float_array("x", x), as_float_array("y", y)
     if x.shape != y.shape:

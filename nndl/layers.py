@@ -62,7 +62,7 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     ValueError
         If the shapes do not fit together.
     TypeError
-        If an array holds neither floats nor integers.
+        If an array is not of float32, float64, integers or booleans.
     """
     out = x.reshape(len(x), w.shape[0]) @ w + b
     cache = x, w, b
@@ -94,7 +94,7 @@ def affine_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     ValueError
         If `dout` or `cache` does not fit.
     TypeError
-        If `dout` holds neither floats nor integers.
+        If `dout` is not of float32, float64, integers or booleans.
     """
     x, w, b = cache
     dx = (dout @ w.T).reshape(x.shape)
@@ -123,7 +123,7 @@ def relu_forward(x: Array) -> tuple[Array, Any]:
     Raises
     ------
     TypeError
-        If `x` holds neither floats nor integers.
+        If `x` is not of float32, float64, integers or booleans.
 
     References
     ----------
@@ -157,7 +157,7 @@ def relu_backward(dout: Array, cache: Any) -> Array:
     ValueError
         If `dout` has another shape than `x`.
     TypeError
-        If `dout` holds neither floats nor integers.
+        If `dout` is not of float32, float64, integers or booleans.
     """
     x = cache
     dx = np.where(x > 0, dout, 0)
@@ -203,7 +203,8 @@ def batchnorm_forward(
         If the shapes do not fit, the minibatch is empty, ``mode`` is unknown, ``eps``
         is not above 0, or ``momentum`` lies outside 0 to 1.
     TypeError
-        If an array holds neither floats nor integers, or `bn_param` is not a dict.
+        If an array is not of float32, float64, integers or booleans, or `bn_param` is
+        not a dict.
 
     References
     ----------
@@ -250,7 +251,7 @@ def batchnorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     ValueError
         If `dout` or `cache` does not fit.
     TypeError
-        If `dout` holds neither floats nor integers.
+        If `dout` is not of float32, float64, integers or booleans.
 
     References
     ----------
@@ -307,7 +308,7 @@ def batchnorm_backward_alt(dout: Array, cache: Any) -> tuple[Array, Array, Array
     ValueError
         If `dout` or `cache` does not fit.
     TypeError
-        If `dout` holds neither floats nor integers.
+        If `dout` is not of float32, float64, integers or booleans.
     """
     xhat, gamma, std, mode = cache
     N = len(dout)
@@ -378,7 +379,8 @@ def layernorm_forward(
     ValueError
         If the shapes do not fit, there are no features, or ``eps`` is not above 0.
     TypeError
-        If an array holds neither floats nor integers, or `ln_param` is not a dict.
+        If an array is not of float32, float64, integers or booleans, or `ln_param` is
+        not a dict.
 
     References
     ----------
@@ -415,7 +417,7 @@ def layernorm_backward(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     ValueError
         If `dout` or `cache` does not fit.
     TypeError
-        If `dout` holds neither floats nor integers.
+        If `dout` is not of float32, float64, integers or booleans.
     """
     xhat, gamma, std = cache
     dbeta = dout.sum(axis=0)
@@ -457,7 +459,8 @@ def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any
     ValueError
         If ``mode`` is unknown or ``p`` lies outside its range.
     TypeError
-        If `x` holds neither floats nor integers, or `dropout_param` is not a dict.
+        If `x` is not of float32, float64, integers or booleans, or `dropout_param` is
+        not a dict.
 
     References
     ----------
@@ -501,7 +504,7 @@ def dropout_backward(dout: Array, cache: Any) -> Array:
     ValueError
         If `dout` has another shape than the mask.
     TypeError
-        If `dout` holds neither floats nor integers.
+        If `dout` is not of float32, float64, integers or booleans.
     """
     dropout_param, mask = cache
     dx = dout if mask is None else dout * mask
@@ -536,7 +539,7 @@ def svm_loss(x: Array, y: Array) -> tuple[float, Array]:
         If the shapes do not fit, the minibatch is empty, or a label lies outside its
         range.
     TypeError
-        If `x` holds neither floats nor integers, or `y` anything but integers.
+        If `x` is not of float32, float64, integers or booleans, or `y` not of integers.
 
     References
     ----------
@@ -585,7 +588,7 @@ def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
         If the shapes do not fit, the minibatch is empty, or a label lies outside its
         range.
     TypeError
-        If `x` holds neither floats nor integers, or `y` anything but integers.
+        If `x` is not of float32, float64, integers or booleans, or `y` not of integers.
     """
     N = len(x)
     rows = np.arange(N)

@@ -50,7 +50,8 @@ def sgd(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Confi
     ValueError
         If `dw` has another shape than `w`, or a setting lies outside its range.
     TypeError
-        If `w` or `dw` holds neither floats nor integers, or a setting is not a number.
+        If `w` or `dw` is not of float32, float64, integers or booleans, or a setting is
+        not a number.
 
     References
     ----------

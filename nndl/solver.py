@@ -82,6 +82,7 @@ class Solver:
     val_acc_history : list of float
         Validation accuracies, at the same moments.
     best_val_acc : float
+        The best of `val_acc_history`; -1 before training.
     best_params : dict
         A copy of the parameters at `best_val_acc`.
     epoch : int
