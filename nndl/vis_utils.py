@@ -215,6 +215,7 @@ def plot_training(solver: Any) -> Any:
         epochs, 100 * np.asarray(solver.val_acc_history), "s--", label="validation"
     )
     right.set(xlabel="epoch", ylabel="accuracy (%)")
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.legend()
     return figure
 
