@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nndl
@@ -118,3 +120,19 @@ def test_the_readable_layers_do_not_import_a_kernel():
     assert not {
         m for m in modules_after("import nndl.layers") if m.startswith("nndl._fast")
     }
+
+
+def test_the_source_folder_without_kernels_says_what_to_do(tmp_path):
+    without = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "nndl", ignore=without)
+    # -S keeps an editable installation out of the way; NumPy is all that the sources need.
+    folders = [str(tmp_path), str(Path(np.__file__).parents[1])]
+    program = f"import sys; sys.path[:0] = {folders}; import nndl.optim"
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert "ImportError: nndl's compiled kernels cannot be imported from" in run.stderr
