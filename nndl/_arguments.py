@@ -45,9 +45,8 @@ def takes(**declared: str) -> Callable[[Function], Function]:
         def checked(*args: Any, **kwargs: Any) -> Any:
             given = dict(zip(names, args, strict=False)) | kwargs
             if len(given) < len(args) + len(kwargs) or not set(declared) <= set(given):
-                return function(
-                    *args, **kwargs
-                )  # a wrong call: Python's own error says it best
+                # A wrong call: Python's own error says it best.
+                return function(*args, **kwargs)
             known = _Known()
             for name, declaration in declared.items():
                 if name == "cache":

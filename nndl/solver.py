@@ -227,8 +227,7 @@ class Solver:
         return plot_training(self)
 
     def _step(self, bar: Any) -> None:
-        """Take one gradient step on the next minibatch: all of it, or, after an error,
-        none."""
+        """Take one step on the next minibatch: of all parameters or, failing, of none."""
         place = self.iteration % self.iterations_per_epoch
         if place == 0:
             self._order = self.rng.permutation(len(self.X_train))
@@ -261,14 +260,12 @@ class Solver:
             bar.write(f"(Iteration {self.iteration} / {self._goal}) loss: {loss:f}")
 
     def _stock_is_due(self) -> bool:
-        """Say whether accuracies are to be taken: after the first iteration and after
-        each epoch."""
+        """Say whether accuracies are due: after the first iteration and each epoch."""
         here = self.iteration == 1 or self.iteration % self.iterations_per_epoch == 0
         return here and self.iteration > self._stock_taken_at
 
     def _take_stock(self, bar: Any) -> None:
-        """Take accuracies and keep the best parameters; after an epoch, let the
-        learning rate decay."""
+        """Take accuracies, keep the best parameters, and after an epoch decay the rate."""
         train_acc = self.check_accuracy(
             self.X_train, self.y_train, self.num_train_samples
         )
