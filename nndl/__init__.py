@@ -17,8 +17,10 @@ __all__ = ["__version__", "get_num_threads", "set_num_threads", "show", "show_co
 
 _MODULES = {
     "cli",
+    "conv_layers",
     "data",
     "data_utils",
+    "fast_layers",
     "fc_net",
     "gradient_check",
     "layer_utils",

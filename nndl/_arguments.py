@@ -10,10 +10,11 @@ A layer states its shapes once, above its definition::
 
 A letter stands for one size and must mean the same size wherever it appears; ``D...``
 stands for all the remaining axes and their product; ``N>0`` refuses an empty axis;
-``(...)`` accepts any shape, and ``like x`` the shape of `x`. ``labels (N,) of C`` is an
-array of `N` integers from 0 to C - 1, ``dict`` a dict of settings. A `cache` is the
-tuple that the forward pass returned, or, where one array is named, that array itself;
-an entry marked ``?`` may be None.
+``(...)`` accepts any shape, and ``like x`` the shape of `x`; a number stands for itself,
+and ``(1, C) or (C,)`` leaves the choice. ``labels (N,) of C`` is an array of `N`
+integers from 0 to C - 1, ``dict`` a dict of settings. A `cache` is the tuple that the
+forward pass returned, or, where one array is named, that array itself; an entry marked
+``?`` may be None.
 """
 
 from __future__ import annotations
@@ -60,9 +61,22 @@ def takes(**declared: str) -> Callable[[Function], Function]:
                     known.match(name, declaration, given[name].shape)
             return function(**given)
 
+        checked.declared = declared  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
     return decorate
+
+
+class FastCache(tuple[Any, ...]):
+    """What a compiled forward pass keeps for its backward pass; `layer` names the
+    former."""
+
+    layer: str
+
+    def __new__(cls, layer: str, *entries: Any) -> FastCache:
+        cache = super().__new__(cls, entries)
+        cache.layer = layer
+        return cache
 
 
 def as_float_array(name: str, value: Any) -> Array:
@@ -100,7 +114,7 @@ class _Known:
         self.shapes[name] = shape
 
     def _match_axes(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
-        axes = _axes(declaration)
+        axes = _axes(declaration, len(shape))
         open_ended = axes[-1].endswith("...")
         if len(shape) < len(axes) - open_ended or (
             len(shape) > len(axes) and not open_ended
@@ -109,6 +123,10 @@ class _Known:
         for i, axis in enumerate(axes):
             size = math.prod(shape[i:]) if axis.endswith("...") else shape[i]
             letter, _, minimum = axis.removesuffix("...").partition(">")
+            if letter.isdigit():
+                if size != int(letter):
+                    raise ValueError(self._complaint(name, declaration, shape))
+                continue
             if minimum and size <= int(minimum):
                 raise ValueError(
                     f"`{name}` must have {letter} > {minimum} in its shape {_bare(declaration)}, "
@@ -120,7 +138,7 @@ class _Known:
     def _complaint(self, name: str, declaration: str, shape: tuple[int, ...]) -> str:
         settled = {
             letter: self.sizes[letter]
-            for axis in _axes(declaration)
+            for axis in _axes(declaration, len(shape))
             if (letter := re.split(r"[.>]", axis)[0]) in self.sizes
             and self.sizes[letter][1] != name
         }
@@ -138,8 +156,11 @@ class _Known:
 
 
 @functools.cache
-def _axes(declaration: str) -> list[str]:
-    return [axis.strip() for axis in declaration.strip("()").split(",") if axis.strip()]
+def _axes(declaration: str, ndim: int) -> list[str]:
+    """Return the axes of a declaration; of several forms, the one with `ndim` axes if
+    there is one, else the first."""
+    forms = [re.findall(r"[^(), ]+", form) for form in declaration.split(" or ")]
+    return next((axes for axes in forms if len(axes) == ndim), forms[0])
 
 
 def _bare(declaration: str) -> str:
@@ -154,7 +175,10 @@ def _check_dict(name: str, value: Any) -> None:
 
 @functools.cache
 def _cache_entries(declaration: str) -> list[tuple[str, str, str]]:
-    return re.findall(r"(\w+)(\??)(?: (\([^)]*\)))?(?:, |$)", declaration)
+    form = r"\([^)]*\)"
+    return re.findall(
+        rf"(\w+)(\??)(?: (dict|{form}(?: or {form})*))?(?:, |$)", declaration
+    )
 
 
 def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> None:
@@ -164,7 +188,15 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
         "_backward", "_forward"
     )
     wanted = f"`cache` must be what {forward} returned as its cache, {names}"
-    if len(entries) == 1:
+    layer = getattr(cache, "layer", None)
+    if function.endswith("_fast") and layer != forward:
+        came = (
+            f"of type {type(cache).__name__}" if layer is None else f"that of {layer}"
+        )
+        raise TypeError(f"{wanted}, but is {came}.")
+    if layer is not None and not function.endswith("_fast"):
+        raise TypeError(f"{wanted}, but is that of {layer}.")
+    if len(entries) == 1 and layer is None:
         cache = (cache,)
     elif not isinstance(cache, tuple):
         raise TypeError(f"{wanted}, but is of type {type(cache).__name__}.")
@@ -173,11 +205,13 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
     for (name, optional, axes), value in zip(entries, cache, strict=True):
         if not axes or (optional and value is None):
             continue
-        if not isinstance(value, (np.ndarray, np.generic)):
+        is_array = isinstance(value, (np.ndarray, np.generic))
+        if not (isinstance(value, dict) if axes == "dict" else is_array):
             raise TypeError(
                 f"{wanted}, but its {name} is of type {type(value).__name__}."
             )
-        known.match(name, axes, value.shape)
+        if is_array:
+            known.match(name, axes, value.shape)
 
 
 def _as_labels(name: str, declaration: str, value: Any, known: _Known) -> Array:

@@ -337,7 +337,7 @@ def _batchnorm_settings(
         if average.shape != x.shape[1:]:
             raise ValueError(
                 f"`bn_param[{key!r}]` must have shape {x.shape[1:]}, one number for each feature of "
-                f"`x`, but its shape is {average.shape} (x: {x.shape})."
+                f"`x`, but its shape is {average.shape}."
             )
         running.append(average.astype(x.dtype, copy=False))
     return mode, eps, momentum, running[0], running[1]
@@ -468,13 +468,8 @@ def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any
     JMLR 15, 2014. Their `p` is the probability of keeping a unit too, but they scale at
     test time.
     """
-    mode = one_of("dropout_param['mode']", dropout_param.get("mode"), "train", "test")
-    p = number("dropout_param['p']", dropout_param.get("p"), above=0, at_most=1)
-
+    mode, p, rng = _dropout_settings(dropout_param)
     if mode == "train":
-        seed = dropout_param.get("seed")
-        name = "rng" if seed is None else "seed"
-        rng = random_generator(dropout_param.get(name), f"dropout_param[{name!r}]")
         mask = (rng.random(x.shape) < p).astype(x.dtype) / p
         out = x * mask
     else:
@@ -509,6 +504,18 @@ def dropout_backward(dout: Array, cache: Any) -> Array:
     dropout_param, mask = cache
     dx = dout if mask is None else dout * mask
     return dx
+
+
+def _dropout_settings(dropout_param: dict[str, Any]) -> tuple[str, float, Any]:
+    """Read `dropout_param`: the mode, the probability of keeping, where numbers are
+    drawn."""
+    mode = one_of("dropout_param['mode']", dropout_param.get("mode"), "train", "test")
+    p = number("dropout_param['p']", dropout_param.get("p"), above=0, at_most=1)
+    if mode == "test":
+        return mode, p, None
+    name = "rng" if dropout_param.get("seed") is None else "seed"
+    rng = random_generator(dropout_param.get(name), f"dropout_param[{name!r}]")
+    return mode, p, rng
 
 
 # ---- losses --------------------------------------------------------------------------

@@ -33,6 +33,16 @@ def labelled(x: Any, y: Any) -> Any:
     return x, y
 
 
+@takes(x="(N, C)", gamma="(1, C) or (C,)")
+def scaled(x: Any, gamma: Any) -> Any:
+    return gamma
+
+
+@takes(cache="gamma (1, C) or (C,), settings dict", dout="(N, C)")
+def scaled_backward(dout: Any, cache: Any) -> Any:
+    return dout
+
+
 # ---- shapes --------------------------------------------------------------------------
 
 
@@ -100,6 +110,20 @@ def test_checking_keeps_the_name_the_docstring_and_the_signature():
 def test_an_axis_with_a_minimum_refuses_smaller_sizes(shape):
     with pytest.raises(ValueError, match=r"`x` must have [NC] > [02]"):
         labelled(np.ones(shape), np.zeros(shape[0], int))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3,)])
+def test_an_array_may_have_any_of_the_shapes_that_are_declared(shape):
+    assert scaled(np.ones((4, 3)), np.ones(shape)).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (2, 3), (1, 4), (4,), (1, 1, 3), ()])
+def test_a_shape_that_is_none_of_those_declared_names_them_all(shape):
+    with pytest.raises(ValueError, match="`gamma` must have shape") as error:
+        scaled(np.ones((4, 3)), np.ones(shape))
+    assert str(error.value) == (
+        f"`gamma` must have shape (1, C) or (C,) with C = 3, but its shape is {shape} (x: (4, 3))."
+    )
 
 
 # ---- dtypes --------------------------------------------------------------------------
@@ -185,6 +209,22 @@ def test_a_cache_settles_the_sizes_for_dout():
 def test_a_wrong_cache_names_the_forward_function(cache, kind, message):
     with pytest.raises(kind, match=message):
         three_backward(np.ones((2, 3)), cache)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3,)])
+def test_a_cache_may_hold_settings_and_arrays_of_several_shapes(shape):
+    dout = np.ones((4, 3))
+    assert scaled_backward(dout, (np.ones(shape), {})) is dout
+    with pytest.raises(ValueError, match=r"`dout` must have shape \(N, C\) with C = 3"):
+        scaled_backward(np.ones((4, 2)), (np.ones(shape), {}))
+
+
+@pytest.mark.parametrize("settings", [None, 3, np.ones(3)])
+def test_settings_in_a_cache_that_are_no_dict_are_a_type_error(settings):
+    with pytest.raises(
+        TypeError, match=r"what scaled_forward returned .* but its settings is of type"
+    ):
+        scaled_backward(np.ones((4, 3)), (np.ones(3), settings))
 
 
 def test_a_cache_of_one_array_is_that_array_itself():

@@ -1,0 +1,28 @@
+/* What remains: one number in, one number out. */
+static void relu(const T *x, T *y, idx n)
+{
+    for (idx i = 0; i < n; i++) y[i] = relu_one(x[i]);
+}
+static void relu_gradient(const T *x, const T *dy, T *dx, idx n)
+{
+    for (idx i = 0; i < n; i++) dx[i] = x[i] > 0 ? dy[i] : 0;
+}
+
+/* sums[c] = the sum of column c of x (N x D), `width` columns */
+static void column_sums(const T *x, idx N, idx D, idx width, T *restrict sums)
+{
+    memset(sums, 0, width * sizeof(T));
+    for (idx n = 0; n < N; n++)
+        for (idx c = 0; c < width; c++) sums[c] += x[n * D + c];
+}
+
+/* *yes &= no NaN and no infinity among the n numbers: 0 times each is 0 */
+static void all_finite(const T *x, idx n, int *yes)
+{
+    vec a = {0}, b = {0};
+    idx i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) a += 0 * load(x + i), b += 0 * load(x + i + VL);
+    T rest = total(a + b);
+    for (; i < n; i++) rest += 0 * x[i];
+    if (rest != 0) *yes = 0;
+}

@@ -1,0 +1,166 @@
+/* Batch, group and layer normalization: one function over sets of numbers that share a mean and a variance.
+
+   A set is some planes of `size` numbers each, `step` apart: for batch norm the planes of one channel in all images, for
+   group norm those of one group of channels in one image. gamma and beta move on by `each` from plane to plane
+   (0: one channel, 1: every plane its own). Statistics are the set's own, computed plane by plane in two passes and joined
+   in double precision (Chan, Golub and LeVeque 1983), or given: then `fixed` is 1 and they count as constants. */
+
+static stats plane_stats(const T *x, idx n)
+{
+    vec sum = {0}, square = {0};
+    T rest = 0, rest2 = 0;
+    idx i = 0;
+    for (; i + VL <= n; i += VL) sum += load(x + i);
+    for (; i < n; i++) rest += x[i];
+    T mean = (T)(((double)total(sum) + rest) / n), sum_off = 0;
+    vec off = {0};
+    for (i = 0; i + VL <= n; i += VL) {
+        vec d = load(x + i) - mean;
+        off += d, square += d * d;
+    }
+    for (; i < n; i++) sum_off += x[i] - mean, rest2 += (x[i] - mean) * (x[i] - mean);
+    double slip = ((double)total(off) + sum_off) / n; /* what rounding took from the mean */
+    stats s = {mean + slip, ((double)total(square) + rest2) / n - slip * slip};
+    return s;
+}
+static stats set_stats(const T *x, idx planes, idx size, idx step)
+{
+    stats all = {0, 0};
+    for (idx p = 0; p < planes; p++) {
+        stats one = plane_stats(x + p * step, size);
+        double d = one.mean - all.mean, share = 1.0 / (p + 1);
+        all.mean += d * share;
+        all.var += (one.var - all.var) * share + d * d * share * (1 - share);
+    }
+    if (all.var < 0) all.var = 0;
+    return all;
+}
+
+static void norm_forward(const T *x, T *y, idx planes, idx size, idx step, const T *gamma, const T *beta, idx each, T eps, int relu,
+                         int fixed, stats *s)
+{
+    if (!fixed) *s = set_stats(x, planes, size, step);
+    T mean = s->mean;
+    double over_std = 1 / __builtin_sqrt(s->var + eps);
+    for (idx p = 0; p < planes; p++, x += step, y += step) {
+        T scale = gamma[p * each] * over_std, shift = beta[p * each];
+        if (relu) for (idx i = 0; i < size; i++) y[i] = relu_one((x[i] - mean) * scale + shift);
+        else for (idx i = 0; i < size; i++) y[i] = (x[i] - mean) * scale + shift;
+    }
+}
+
+/* dgamma, dbeta += and dx =; where a ReLU followed, dy counts only where its input was positive */
+static void norm_backward(const T *x, const T *dy, T *dx, idx planes, idx size, idx step, const T *gamma, const T *beta, idx each,
+                          T eps, int relu, int fixed, const stats *s, T *dgamma, T *dbeta)
+{
+    T mean = s->mean;
+    double over_std = 1 / __builtin_sqrt(s->var + eps), sum = 0, sum_xhat = 0, n = (double)planes * size;
+    for (idx p = 0; p < planes; p++) {
+        const T *xp = x + p * step, *dyp = dy + p * step;
+        T scale = gamma[p * each] * over_std, shift = beta[p * each], rest = 0, rest_x = 0;
+        vec a = {0}, b = {0};
+        idx i = 0;
+        for (; i + VL <= size; i += VL) {
+            vec centered = load(xp + i) - mean, g = load(dyp + i);
+            if (relu) g = keep(centered * scale + shift > (vec){0}, g);
+            a += g, b += g * centered;
+        }
+        for (; i < size; i++) {
+            T centered = xp[i] - mean, g = relu && !(centered * scale + shift > 0) ? 0 : dyp[i];
+            rest += g, rest_x += g * centered;
+        }
+        double of_g = (double)total(a) + rest, of_xhat = ((double)total(b) + rest_x) * over_std;
+        dbeta[p * each] += of_g, dgamma[p * each] += of_xhat;
+        sum += gamma[p * each] * of_g, sum_xhat += gamma[p * each] * of_xhat;
+    }
+    T slope = fixed ? 0 : -sum_xhat / n * over_std * over_std, level = fixed ? 0 : -sum / n * over_std;
+    for (idx p = 0; p < planes; p++, x += step, dy += step, dx += step) {
+        T scale = gamma[p * each] * over_std, shift = beta[p * each];
+        if (relu)
+            for (idx i = 0; i < size; i++) {
+                T centered = x[i] - mean, g = centered * scale + shift > 0 ? dy[i] : 0;
+                dx[i] = scale * g + (slope * centered + level);
+            }
+        else
+            for (idx i = 0; i < size; i++) dx[i] = scale * dy[i] + (slope * (x[i] - mean) + level);
+    }
+}
+
+/* ---- the same for the columns of x (N x D), `width` of them: batch norm of a dense layer ---- */
+enum { PANEL = 64 }; /* columns at a time: their sums stay in the first cache */
+static void columns_forward(const T *x, T *y, idx N, idx D, idx width, const T *gamma, const T *beta, T eps, int relu, int fixed,
+                            stats *s)
+{
+    T center[PANEL], sum[PANEL] = {0}, square[PANEL] = {0}, scale[PANEL];
+    if (!fixed) {
+        for (idx n = 0; n < N; n++) /* sums of what differs from the first row, small however large the numbers are */
+            for (idx c = 0; c < width; c++) sum[c] += x[n * D + c] - x[c];
+        for (idx c = 0; c < width; c++) s[c].mean = x[c] + sum[c] / (double)N;
+        for (idx c = 0; c < width; c++) center[c] = s[c].mean, sum[c] = 0;
+        for (idx n = 0; n < N; n++)
+            for (idx c = 0; c < width; c++) {
+                T off = x[n * D + c] - center[c];
+                sum[c] += off, square[c] += off * off;
+            }
+        for (idx c = 0; c < width; c++) {
+            double slip = sum[c] / (double)N, v = square[c] / (double)N - slip * slip;
+            s[c].mean = center[c] + slip, s[c].var = v > 0 ? v : v != v ? v : 0;
+        }
+    }
+    for (idx c = 0; c < width; c++) center[c] = s[c].mean, scale[c] = gamma[c] / __builtin_sqrt(s[c].var + eps);
+    for (idx n = 0; n < N; n++)
+        for (idx c = 0; c < width; c++) {
+            T out = (x[n * D + c] - center[c]) * scale[c] + beta[c];
+            y[n * D + c] = relu ? relu_one(out) : out;
+        }
+}
+static void columns_backward(const T *x, const T *dy, T *dx, idx N, idx D, idx width, const T *gamma, const T *beta, T eps, int relu,
+                             int fixed, const stats *s, T *dgamma, T *dbeta)
+{
+    T center[PANEL], scale[PANEL], sum[PANEL] = {0}, sum_x[PANEL] = {0}, slope[PANEL], level[PANEL];
+    for (idx c = 0; c < width; c++) center[c] = s[c].mean, scale[c] = gamma[c] / __builtin_sqrt(s[c].var + eps);
+    for (idx n = 0; n < N; n++)
+        for (idx c = 0; c < width; c++) {
+            T centered = x[n * D + c] - center[c], g = dy[n * D + c];
+            if (relu && !(centered * scale[c] + beta[c] > 0)) g = 0;
+            dx[n * D + c] = g, sum[c] += g, sum_x[c] += g * centered;
+        }
+    for (idx c = 0; c < width; c++) {
+        double over_std = 1 / __builtin_sqrt(s[c].var + eps);
+        dbeta[c] = sum[c], dgamma[c] = sum_x[c] * over_std;
+        slope[c] = fixed ? 0 : -sum_x[c] / N * over_std * over_std * scale[c], level[c] = fixed ? 0 : -sum[c] / N * scale[c];
+    }
+    for (idx n = 0; n < N; n++)
+        for (idx c = 0; c < width; c++) {
+            idx i = n * D + c;
+            dx[i] = scale[c] * dx[i] + (slope[c] * (x[i] - center[c]) + level[c]);
+        }
+}
+
+/* ---- layer norm: one row of D features, gamma and beta of its own for each; dgamma, dbeta += ---- */
+static void row_forward(const T *x, T *y, idx D, const T *gamma, const T *beta, T eps, stats *s)
+{
+    *s = set_stats(x, 1, D, D);
+    T mean = s->mean, over_std = 1 / __builtin_sqrt(s->var + eps);
+    for (idx i = 0; i < D; i++) y[i] = (x[i] - mean) * over_std * gamma[i] + beta[i];
+}
+static void row_backward(const T *x, const T *dy, T *dx, idx D, const T *gamma, T eps, const stats *s, T *restrict dgamma, T *restrict dbeta)
+{
+    T mean = s->mean, over_std = 1 / __builtin_sqrt(s->var + eps), rest = 0, rest_xhat = 0;
+    vec a = {0}, b = {0};
+    idx i = 0;
+    for (; i + VL <= D; i += VL) {
+        vec g = load(dy + i), xhat = (load(x + i) - mean) * over_std;
+        store(dbeta + i, load(dbeta + i) + g), store(dgamma + i, load(dgamma + i) + g * xhat);
+        g *= load(gamma + i);
+        a += g, b += g * xhat;
+    }
+    for (; i < D; i++) {
+        T g = dy[i], xhat = (x[i] - mean) * over_std;
+        dbeta[i] += g, dgamma[i] += g * xhat;
+        g *= gamma[i];
+        rest += g, rest_xhat += g * xhat;
+    }
+    T level = (total(a) + rest) / D, slope = (total(b) + rest_xhat) / D;
+    for (i = 0; i < D; i++) dx[i] = (dy[i] * gamma[i] - level - (x[i] - mean) * over_std * slope) * over_std;
+}

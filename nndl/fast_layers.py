@@ -1,0 +1,540 @@
+"""The compiled twins of the layers: same signatures, same results, many times the
+speed.
+
+Each function here has a readable twin in `nndl.layers` or `nndl.conv_layers` (or, for
+the sandwiches, `nndl.layer_utils`), which is the one to read. This module checks what it
+is given and makes arrays contiguous; the kernels in `nndl._fast` compute, on as many
+threads as `nndl.set_num_threads` says. Results are equal to the readable twin's up to
+rounding, and to the last bit the same for any number of threads.
+
+Three things differ. A backward function wants the cache of its own forward function, not
+of the readable twin. Those of affine and convolutional layers take ``need_dx=False``,
+which saves the work of a gradient that a network's first layer does not need, and return
+None for it. And arrays of different float types are computed in the wider one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import conv_layers, layers
+from ._arguments import Array, FastCache, number, takes
+from ._fast import _kernels
+from ._fast._memory import empty
+from ._threads import get_num_threads
+from ._windows import check_output_size, conv_windows, pool_windows
+from .conv_layers import _groupnorm_settings
+from .layers import _batchnorm_settings, _dropout_settings
+
+__all__ = [
+    "FastCache",
+    "affine_backward_fast",
+    "affine_bn_relu_backward_fast",
+    "affine_bn_relu_forward_fast",
+    "affine_forward_fast",
+    "affine_relu_backward_fast",
+    "affine_relu_forward_fast",
+    "batchnorm_backward_fast",
+    "batchnorm_forward_fast",
+    "conv_backward_fast",
+    "conv_bn_relu_backward_fast",
+    "conv_bn_relu_forward_fast",
+    "conv_forward_fast",
+    "conv_relu_backward_fast",
+    "conv_relu_forward_fast",
+    "conv_relu_pool_backward_fast",
+    "conv_relu_pool_forward_fast",
+    "dropout_backward_fast",
+    "dropout_forward_fast",
+    "layernorm_backward_fast",
+    "layernorm_forward_fast",
+    "max_pool_backward_fast",
+    "max_pool_forward_fast",
+    "relu_backward_fast",
+    "relu_forward_fast",
+    "softmax_loss_fast",
+    "spatial_batchnorm_backward_fast",
+    "spatial_batchnorm_forward_fast",
+    "spatial_groupnorm_backward_fast",
+    "spatial_groupnorm_forward_fast",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# What a layer keeps for its backward pass, in the notation of `takes`.
+_AFFINE = "x (N, D...), w (D, M), b (M,), out? (N, M)"
+_CONV = "x (N, C, H, W), w (F, C, HH, WW), conv_param dict, out? (N, F, H_out, W_out), code?"
+_BATCHNORM = "{}, gamma (C,), beta (C,), statistics (C, 2), eps, mode"
+
+
+def _twin_of(
+    readable: Callable[..., Any], **cache: str
+) -> Callable[[Function], Function]:
+    """Give a compiled function the documentation of its readable twin, and its checks:
+    the twin's own, but with another `cache` for a backward function."""
+
+    def decorate(function: Function) -> Function:
+        module = readable.__module__
+        _, parameters, rest = (readable.__doc__ or "").partition("    Parameters\n")
+        function.__doc__ = (
+            f"Compiled twin of `{module}.{readable.__name__}`.\n\n"
+            + parameters
+            + rest.replace(f"`{readable.__name__.replace('backward', 'forward')}`",
+                           f"`{function.__name__.replace('backward', 'forward')}`")
+        )  # fmt: skip
+        declared = getattr(readable, "declared", {})
+        return takes(**{**declared, **cache})(function)
+
+    return decorate
+
+
+def _ready(*arrays: Array) -> list[Array]:
+    """Return the arrays in their common float type, each contiguous and aligned."""
+    dtype = arrays[0].dtype
+    if any(array.dtype != dtype for array in arrays):
+        dtype = np.result_type(*arrays)
+    return [
+        array
+        if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
+        else np.require(array, dtype, ["C", "A"])
+        for array in arrays
+    ]
+
+
+# ---- affine --------------------------------------------------------------------------
+
+
+@_twin_of(layers.affine_forward)
+def affine_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
+    out, cache = _affine_forward(x, w, b, relu=False)
+    return out, FastCache("affine_forward_fast", *cache, None)
+
+
+@_twin_of(layers.affine_backward, cache=_AFFINE)
+def affine_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    return _affine_backward(dout, *cache, need_dx)
+
+
+def _affine_forward(x: Array, w: Array, b: Array, relu: bool) -> tuple[Array, Any]:
+    x, w, b = _ready(x, w, b)
+    out = empty((len(x), len(b)), x.dtype)
+    rows = x.reshape(len(x), len(w))
+    _kernels.product(rows, w, out, b, relu, get_num_threads())
+    return out, (x, w, b)
+
+
+def _affine_backward(
+    dout: Array, x: Array, w: Array, b: Array, out: Array | None, need_dx: bool
+) -> tuple[Array | None, Array, Array]:
+    """Compute the gradients of an affine layer, or of affine - ReLU if `out` is
+    given."""
+    threads = get_num_threads()
+    dout, x = _ready(dout, x)
+    if out is not None:
+        dout = _relu_gradient(out, dout)
+    rows = x.reshape(len(x), len(w))
+    dx, dw, db = None, empty(w.shape, x.dtype), empty(b.shape, x.dtype)
+    if need_dx:
+        dx = empty(x.shape, x.dtype)
+        _kernels.product(dout, w.T, dx.reshape(rows.shape), None, False, threads)
+    _kernels.product(rows.T, dout, dw, None, False, threads)
+    _kernels.column_sums(dout, db, threads)
+    return dx, dw, db
+
+
+# ---- ReLU and dropout ----------------------------------------------------------------
+
+
+@_twin_of(layers.relu_forward)
+def relu_forward_fast(x: Array) -> tuple[Array, Any]:
+    (x,) = _ready(x)
+    out = empty(x.shape, x.dtype)
+    _kernels.relu(x.reshape(-1), out.reshape(-1), get_num_threads())
+    return out, FastCache("relu_forward_fast", x)
+
+
+@_twin_of(layers.relu_backward, cache="x (...)")
+def relu_backward_fast(dout: Array, cache: Any) -> Array:
+    (x,) = cache
+    dout, x = _ready(dout, x)
+    return _relu_gradient(x, dout)
+
+
+def _relu_gradient(x: Array, dout: Array) -> Array:
+    """Return `dout` where `x` is positive, 0 elsewhere; `x` may be the ReLU's output as
+    well."""
+    dx = empty(x.shape, x.dtype)
+    _kernels.relu_gradient(
+        x.reshape(-1), dout.reshape(-1), dx.reshape(-1), get_num_threads()
+    )
+    return dx
+
+
+@_twin_of(layers.dropout_forward)
+def dropout_forward_fast(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any]:
+    mode, p, rng = _dropout_settings(dropout_param)
+    if mode == "test":
+        return x, FastCache("dropout_forward_fast", None)
+    (x,) = _ready(x)
+    drawn = np.asarray(rng.random(x.shape))
+    mask, out = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
+    _kernels.dropout(
+        x.reshape(-1),
+        drawn.reshape(-1),
+        p,
+        mask.reshape(-1),
+        out.reshape(-1),
+        get_num_threads(),
+    )
+    return out, FastCache("dropout_forward_fast", mask)
+
+
+@_twin_of(layers.dropout_backward, cache="mask? (...)")
+def dropout_backward_fast(dout: Array, cache: Any) -> Array:
+    (mask,) = cache
+    return dout if mask is None else dout * mask
+
+
+# ---- batch, layer and group normalization --------------------------------------------
+
+
+@_twin_of(layers.batchnorm_forward)
+def batchnorm_forward_fast(
+    x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    out, cache = _batchnorm_forward(x, gamma, beta, bn_param, relu=False)
+    return out, FastCache("batchnorm_forward_fast", *cache)
+
+
+@_twin_of(layers.batchnorm_backward, cache=_BATCHNORM.format("x (N, C)"), dout="(N, C)")
+def batchnorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
+    return _batchnorm_backward(dout, *cache, relu=False)
+
+
+@_twin_of(conv_layers.spatial_batchnorm_forward)
+def spatial_batchnorm_forward_fast(
+    x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    out, cache = _batchnorm_forward(x, gamma, beta, bn_param, relu=False)
+    return out, FastCache("spatial_batchnorm_forward_fast", *cache)
+
+
+@_twin_of(
+    conv_layers.spatial_batchnorm_backward,
+    cache=_BATCHNORM.format("x (N, C, H, W)"),
+    dout="(N, C, H, W)",
+)
+def spatial_batchnorm_backward_fast(
+    dout: Array, cache: Any
+) -> tuple[Array, Array, Array]:
+    return _batchnorm_backward(dout, *cache, relu=False)
+
+
+def _batchnorm_forward(
+    x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any], relu: bool
+) -> tuple[Array, Any]:
+    """Normalize the features or channels, the second axis of `x`."""
+    x, gamma, beta = _ready(x, gamma, beta)
+    mode, eps, momentum, *running = _batchnorm_settings(bn_param, _features(x))
+    statistics = np.empty((x.shape[1], 2))
+    if mode == "test":
+        statistics[:, 0], statistics[:, 1] = running
+    out = _kernels.batchnorm_forward(
+        _planes(x),
+        gamma,
+        beta,
+        eps,
+        relu,
+        statistics,
+        mode == "test",
+        get_num_threads(),
+    )
+    if mode == "train":
+        for key, average, batch in zip(
+            ("running_mean", "running_var"), running, statistics.T, strict=True
+        ):
+            bn_param[key] = momentum * average + (1 - momentum) * batch.astype(x.dtype)
+    return out.reshape(x.shape), (x, gamma, beta, statistics, eps, mode)
+
+
+def _batchnorm_backward(
+    dout: Array, x: Array, gamma: Array, beta: Array, statistics: Array, eps: float, mode: str,
+    relu: bool,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    dout, x = _ready(dout, x)
+    dx, dgamma, dbeta = _kernels.batchnorm_backward(
+        _planes(dout), _planes(x), gamma, beta, eps, relu, statistics, mode == "test",
+        get_num_threads(),
+    )  # fmt: skip
+    return dx.reshape(x.shape), dgamma, dbeta
+
+
+@_twin_of(layers.layernorm_forward)
+def layernorm_forward_fast(
+    x: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    eps = number("ln_param['eps']", ln_param.get("eps", 1e-5), above=0)
+    x, gamma, beta = _ready(x, gamma, beta)
+    out, statistics = _kernels.groupnorm_forward(
+        _planes(x), gamma, beta, 1, eps, get_num_threads()
+    )
+    return out.reshape(x.shape), FastCache(
+        "layernorm_forward_fast", x, gamma, statistics, eps
+    )
+
+
+@_twin_of(
+    layers.layernorm_backward, cache="x (N, D), gamma (D,), statistics (N, 2), eps"
+)
+def layernorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
+    x, gamma, statistics, eps = cache
+    dout, x = _ready(dout, x)
+    dx, dgamma, dbeta = _kernels.groupnorm_backward(
+        _planes(dout), _planes(x), gamma, 1, eps, statistics, get_num_threads()
+    )
+    return dx.reshape(x.shape), dgamma, dbeta
+
+
+@_twin_of(conv_layers.spatial_groupnorm_forward)
+def spatial_groupnorm_forward_fast(
+    x: Array, gamma: Array, beta: Array, G: int, gn_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    G, eps = _groupnorm_settings(G, gn_param, x)
+    x, gamma, beta = _ready(x, gamma, beta)
+    out, statistics = _kernels.groupnorm_forward(
+        _planes(x), gamma.reshape(-1), beta.reshape(-1), G, eps, get_num_threads()
+    )
+    cache = x, gamma, beta, statistics, G, eps
+    return out.reshape(x.shape), FastCache("spatial_groupnorm_forward_fast", *cache)
+
+
+@_twin_of(
+    conv_layers.spatial_groupnorm_backward,
+    cache="x (N, C, H, W), gamma (1, C, 1, 1) or (C,), beta (1, C, 1, 1) or (C,), "
+    "statistics (S, 2), G, eps",
+)
+def spatial_groupnorm_backward_fast(
+    dout: Array, cache: Any
+) -> tuple[Array, Array, Array]:
+    x, gamma, beta, statistics, G, eps = cache
+    dout, x = _ready(dout, x)
+    dx, dgamma, dbeta = _kernels.groupnorm_backward(
+        _planes(dout),
+        _planes(x),
+        gamma.reshape(-1),
+        G,
+        eps,
+        statistics,
+        get_num_threads(),
+    )
+    return dx.reshape(x.shape), dgamma.reshape(gamma.shape), dbeta.reshape(beta.shape)
+
+
+def _planes(x: Array) -> Array:
+    """Return `x` as (N, C, numbers of each channel)."""
+    return x.reshape(*x.shape[:2], -1) if x.ndim > 2 else x.reshape(*x.shape, 1)
+
+
+def _features(x: Array) -> Array:
+    """Return one number of each channel, (N, C)."""
+    return x if x.ndim == 2 else x[:, :, 0, 0]
+
+
+# ---- convolution and pooling ---------------------------------------------------------
+
+
+@_twin_of(conv_layers.conv_forward_naive)
+def conv_forward_fast(
+    x: Array, w: Array, b: Array, conv_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    out, cache = _conv_forward(x, w, b, conv_param)
+    return out, FastCache("conv_forward_fast", *cache)
+
+
+@_twin_of(conv_layers.conv_backward_naive, cache=_CONV)
+def conv_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    return _conv_backward(dout, *cache, need_dx)
+
+
+def _conv_forward(
+    x: Array,
+    w: Array,
+    b: Array,
+    conv_param: dict[str, Any],
+    relu: bool = False,
+    pool: bool = False,
+) -> tuple[Array, Any]:
+    """Compute conv, conv - ReLU, or conv - ReLU - 2x2 max pool, in one go."""
+    stride, pad, _, _ = conv_windows(x.shape, w.shape, conv_param)
+    x, w, b = _ready(x, w, b)
+    threads = get_num_threads()
+    out, code = _kernels.conv_forward(x, w, b, pad, stride, relu, pool, threads)
+    kept = out if relu and not pool else None
+    return out, (x, w, {"stride": stride, "pad": pad}, kept, code)
+
+
+def _conv_backward(
+    dout: Array, x: Array, w: Array, conv_param: dict[str, Any], out: Array | None,
+    code: Array | None, need_dx: bool,
+) -> tuple[Array | None, Array, Array]:  # fmt: skip
+    stride, pad, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
+    pooled = 1 if code is None else 2
+    check_output_size(dout, H_out // pooled, W_out // pooled)
+    dout, x = _ready(dout, x)
+    threads = get_num_threads()
+    return _kernels.conv_backward(dout, x, w, out, code, pad, stride, need_dx, threads)
+
+
+@_twin_of(conv_layers.max_pool_forward_naive)
+def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, Any]:
+    height, width, stride, _, _ = pool_windows(x.shape, pool_param)
+    (x,) = _ready(x)
+    out, winners = _kernels.pool_forward(x, height, width, stride, get_num_threads())
+    return out, FastCache("max_pool_forward_fast", winners, x.shape)
+
+
+@_twin_of(
+    conv_layers.max_pool_backward_naive, cache="winners (N, C, H_out, W_out), x_shape"
+)
+def max_pool_backward_fast(dout: Array, cache: Any) -> Array:
+    winners, (_, _, H, W) = cache
+    (dout,) = _ready(dout)
+    return _kernels.pool_backward(dout, winners, H, W, get_num_threads())
+
+
+# ---- sandwiches ----------------------------------------------------------------------
+
+
+@takes(x="(N, D...)", w="(D, M)", b="(M,)")
+def affine_relu_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
+    """Compiled twin of `nndl.layer_utils.affine_relu_forward`: bias and ReLU inside the
+    product."""
+    out, cache = _affine_forward(x, w, b, relu=True)
+    return out, FastCache("affine_relu_forward_fast", *cache, out)
+
+
+@takes(cache=_AFFINE, dout="(N, M)")
+def affine_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    """Compiled twin of `nndl.layer_utils.affine_relu_backward`."""
+    return _affine_backward(dout, *cache, need_dx)
+
+
+@takes(
+    x="(N>0, D...)", w="(D, M)", b="(M,)", gamma="(M,)", beta="(M,)", bn_param="dict"
+)
+def affine_bn_relu_forward_fast(
+    x: Array, w: Array, b: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    """Compiled twin of `nndl.layer_utils.affine_bn_relu_forward`: the ReLU inside the
+    normalization."""
+    a, affine = _affine_forward(x, w, b, relu=False)
+    out, batchnorm = _batchnorm_forward(a, gamma, beta, bn_param, relu=True)
+    return out, FastCache("affine_bn_relu_forward_fast", affine, batchnorm)
+
+
+@takes(cache="affine, batchnorm", dout="(N, M)")
+def affine_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    """Compiled twin of `nndl.layer_utils.affine_bn_relu_backward`."""
+    affine, batchnorm = cache
+    _check_dout(dout, batchnorm[0])
+    da, dgamma, dbeta = _batchnorm_backward(dout, *batchnorm, relu=True)
+    return *_affine_backward(da, *affine, None, need_dx), dgamma, dbeta
+
+
+@takes(x="(N, C, H, W)", w="(F, C, HH>0, WW>0)", b="(F,)", conv_param="dict")
+def conv_relu_forward_fast(
+    x: Array, w: Array, b: Array, conv_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    """Compiled twin of `nndl.layer_utils.conv_relu_forward`: bias and ReLU inside the
+    convolution."""
+    out, cache = _conv_forward(x, w, b, conv_param, relu=True)
+    return out, FastCache("conv_relu_forward_fast", *cache)
+
+
+@takes(cache=_CONV, dout="(N, F, H_out, W_out)")
+def conv_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    """Compiled twin of `nndl.layer_utils.conv_relu_backward`."""
+    return _conv_backward(dout, *cache, need_dx)
+
+
+@takes(
+    x="(N>0, C, H, W)", w="(F, C, HH>0, WW>0)", b="(F,)", gamma="(F,)", beta="(F,)",
+    conv_param="dict", bn_param="dict",
+)  # fmt: skip
+def conv_bn_relu_forward_fast(
+    x: Array, w: Array, b: Array, gamma: Array, beta: Array, conv_param: dict[str, Any],
+    bn_param: dict[str, Any],
+) -> tuple[Array, Any]:  # fmt: skip
+    """Compiled twin of `nndl.layer_utils.conv_bn_relu_forward`: the ReLU inside the
+    normalization."""
+    a, conv = _conv_forward(x, w, b, conv_param)
+    out, batchnorm = _batchnorm_forward(a, gamma, beta, bn_param, relu=True)
+    return out, FastCache("conv_bn_relu_forward_fast", conv, batchnorm)
+
+
+@takes(cache="conv, batchnorm", dout="(N, F, H_out, W_out)")
+def conv_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    """Compiled twin of `nndl.layer_utils.conv_bn_relu_backward`."""
+    conv, batchnorm = cache
+    _check_dout(dout, batchnorm[0])
+    da, dgamma, dbeta = _batchnorm_backward(dout, *batchnorm, relu=True)
+    return *_conv_backward(da, *conv, need_dx), dgamma, dbeta
+
+
+@takes(
+    x="(N, C, H, W)",
+    w="(F, C, HH>0, WW>0)",
+    b="(F,)",
+    conv_param="dict",
+    pool_param="dict",
+)
+def conv_relu_pool_forward_fast(
+    x: Array, w: Array, b: Array, conv_param: dict[str, Any], pool_param: dict[str, Any]
+) -> tuple[Array, Any]:
+    """Compiled twin of `nndl.layer_utils.conv_relu_pool_forward`.
+
+    With windows of 2x2 and stride 2, convolution, bias, ReLU and pooling are one
+    kernel: the large output in between is never stored.
+    """
+    _, _, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
+    between = (len(x), len(w), H_out, W_out)
+    if pool_windows(between, pool_param)[:3] == (2, 2, 2):
+        out, conv = _conv_forward(x, w, b, conv_param, relu=True, pool=True)
+        return out, FastCache("conv_relu_pool_forward_fast", conv, None)
+    a, conv = _conv_forward(x, w, b, conv_param, relu=True)
+    out, pool = max_pool_forward_fast(a, pool_param)
+    return out, FastCache("conv_relu_pool_forward_fast", conv, pool)
+
+
+@takes(cache="conv, pool", dout="(N, F, H_out, W_out)")
+def conv_relu_pool_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+    """Compiled twin of `nndl.layer_utils.conv_relu_pool_backward`."""
+    conv, pool = cache
+    if pool is not None:
+        return _conv_backward(max_pool_backward_fast(dout, pool), *conv, need_dx)
+    _check_dout(dout, conv[-1])
+    return _conv_backward(dout, *conv, need_dx)
+
+
+def _check_dout(dout: Array, out: Array) -> None:
+    """Check that `dout` has the shape of the output of which it is the gradient."""
+    if dout.shape != out.shape:
+        raise ValueError(
+            f"`dout` must have the shape of the output, {out.shape}, but its shape is {dout.shape}."
+        )
+
+
+# ---- loss ----------------------------------------------------------------------------
+
+
+@_twin_of(layers.softmax_loss)
+def softmax_loss_fast(x: Array, y: Array) -> tuple[float, Array]:
+    (x,) = _ready(x)
+    dx = empty(x.shape, x.dtype)
+    losses = _kernels.softmax_loss(
+        x, np.require(y, np.intp, ["C", "A"]), dx, get_num_threads()
+    )
+    return float(losses.sum() / len(x)), dx
