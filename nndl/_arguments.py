@@ -67,6 +67,30 @@ def takes(**declared: str) -> Callable[[Function], Function]:
     return decorate
 
 
+def compiled_twin_of(
+    readable: Callable[..., Any], **changed: str
+) -> Callable[[Function], Function]:
+    """Give a compiled function the documentation of its readable twin, and its checks,
+    some of them `changed`."""
+
+    def decorate(function: Function) -> Function:
+        summary, parameters, rest = (readable.__doc__ or "").partition(
+            "    Parameters\n"
+        )
+        twin = f"{readable.__module__}.{readable.__name__}"
+        forward = readable.__name__.replace("backward", "forward")
+        fast_forward = function.__name__.replace("backward", "forward")
+        function.__doc__ = (
+            f"Compiled twin of `{twin}`, which is the one to read.\n\n"
+            + parameters
+            + rest.replace(f"`{forward}`", f"`{fast_forward}`")
+        )
+        declared = getattr(readable, "declared", {}) | changed
+        return takes(**declared)(function) if declared else function
+
+    return decorate
+
+
 class FastCache(tuple[Any, ...]):
     """What a compiled forward pass keeps for its backward pass; `layer` names the
     former."""

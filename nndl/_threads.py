@@ -71,13 +71,19 @@ def get_num_threads() -> int:
 
 
 def show_config() -> None:
-    """Print the version of the package, its threads and how its kernels were
-    compiled."""
+    """Print the version of the package, its threads and how its kernels were compiled.
+
+    The instruction set is the best one of this machine; the environment variable
+    ``NNDL_ISA`` (baseline, avx2 or avx512) names another when the package is imported.
+    """
     from . import __version__
-    from ._fast import _optim
+    from ._fast import _kernels, _optim
 
     openmp = f"yes ({_optim.OPENMP})" if _optim.OPENMP else "no, one thread"
     print(f"nndl {__version__}")
+    print(
+        f"vectors   {_kernels.isa()} (this machine has {', '.join(_kernels.available())})"
+    )
     print(f"threads   {get_num_threads()}")
     print(f"OpenMP    {openmp}")
     print(f"compiler  {_optim.COMPILER}")

@@ -15,13 +15,12 @@ None for it. And arrays of different float types are computed in the wider one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from . import conv_layers, layers
-from ._arguments import Array, FastCache, number, takes
+from ._arguments import Array, FastCache, compiled_twin_of, number, takes
 from ._fast import _kernels
 from ._fast._memory import empty
 from ._threads import get_num_threads
@@ -62,33 +61,10 @@ __all__ = [
     "spatial_groupnorm_forward_fast",
 ]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 # What a layer keeps for its backward pass, in the notation of `takes`.
 _AFFINE = "x (N, D...), w (D, M), b (M,), out? (N, M)"
 _CONV = "x (N, C, H, W), w (F, C, HH, WW), conv_param dict, out? (N, F, H_out, W_out), code?"
 _BATCHNORM = "{}, gamma (C,), beta (C,), statistics (C, 2), eps, mode"
-
-
-def _twin_of(
-    readable: Callable[..., Any], **cache: str
-) -> Callable[[Function], Function]:
-    """Give a compiled function the documentation of its readable twin, and its checks:
-    the twin's own, but with another `cache` for a backward function."""
-
-    def decorate(function: Function) -> Function:
-        module = readable.__module__
-        _, parameters, rest = (readable.__doc__ or "").partition("    Parameters\n")
-        function.__doc__ = (
-            f"Compiled twin of `{module}.{readable.__name__}`.\n\n"
-            + parameters
-            + rest.replace(f"`{readable.__name__.replace('backward', 'forward')}`",
-                           f"`{function.__name__.replace('backward', 'forward')}`")
-        )  # fmt: skip
-        declared = getattr(readable, "declared", {})
-        return takes(**{**declared, **cache})(function)
-
-    return decorate
 
 
 def _ready(*arrays: Array) -> list[Array]:
@@ -107,13 +83,13 @@ def _ready(*arrays: Array) -> list[Array]:
 # ---- affine --------------------------------------------------------------------------
 
 
-@_twin_of(layers.affine_forward)
+@compiled_twin_of(layers.affine_forward)
 def affine_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     out, cache = _affine_forward(x, w, b, relu=False)
     return out, FastCache("affine_forward_fast", *cache, None)
 
 
-@_twin_of(layers.affine_backward, cache=_AFFINE)
+@compiled_twin_of(layers.affine_backward, cache=_AFFINE)
 def affine_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     return _affine_backward(dout, *cache, need_dx)
 
@@ -148,7 +124,7 @@ def _affine_backward(
 # ---- ReLU and dropout ----------------------------------------------------------------
 
 
-@_twin_of(layers.relu_forward)
+@compiled_twin_of(layers.relu_forward)
 def relu_forward_fast(x: Array) -> tuple[Array, Any]:
     (x,) = _ready(x)
     out = empty(x.shape, x.dtype)
@@ -156,7 +132,7 @@ def relu_forward_fast(x: Array) -> tuple[Array, Any]:
     return out, FastCache("relu_forward_fast", x)
 
 
-@_twin_of(layers.relu_backward, cache="x (...)")
+@compiled_twin_of(layers.relu_backward, cache="x (...)")
 def relu_backward_fast(dout: Array, cache: Any) -> Array:
     (x,) = cache
     dout, x = _ready(dout, x)
@@ -173,7 +149,7 @@ def _relu_gradient(x: Array, dout: Array) -> Array:
     return dx
 
 
-@_twin_of(layers.dropout_forward)
+@compiled_twin_of(layers.dropout_forward)
 def dropout_forward_fast(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any]:
     mode, p, rng = _dropout_settings(dropout_param)
     if mode == "test":
@@ -192,7 +168,7 @@ def dropout_forward_fast(x: Array, dropout_param: dict[str, Any]) -> tuple[Array
     return out, FastCache("dropout_forward_fast", mask)
 
 
-@_twin_of(layers.dropout_backward, cache="mask? (...)")
+@compiled_twin_of(layers.dropout_backward, cache="mask? (...)")
 def dropout_backward_fast(dout: Array, cache: Any) -> Array:
     (mask,) = cache
     return dout if mask is None else dout * mask
@@ -201,7 +177,7 @@ def dropout_backward_fast(dout: Array, cache: Any) -> Array:
 # ---- batch, layer and group normalization --------------------------------------------
 
 
-@_twin_of(layers.batchnorm_forward)
+@compiled_twin_of(layers.batchnorm_forward)
 def batchnorm_forward_fast(
     x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -209,12 +185,14 @@ def batchnorm_forward_fast(
     return out, FastCache("batchnorm_forward_fast", *cache)
 
 
-@_twin_of(layers.batchnorm_backward, cache=_BATCHNORM.format("x (N, C)"), dout="(N, C)")
+@compiled_twin_of(
+    layers.batchnorm_backward, cache=_BATCHNORM.format("x (N, C)"), dout="(N, C)"
+)
 def batchnorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     return _batchnorm_backward(dout, *cache, relu=False)
 
 
-@_twin_of(conv_layers.spatial_batchnorm_forward)
+@compiled_twin_of(conv_layers.spatial_batchnorm_forward)
 def spatial_batchnorm_forward_fast(
     x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -222,7 +200,7 @@ def spatial_batchnorm_forward_fast(
     return out, FastCache("spatial_batchnorm_forward_fast", *cache)
 
 
-@_twin_of(
+@compiled_twin_of(
     conv_layers.spatial_batchnorm_backward,
     cache=_BATCHNORM.format("x (N, C, H, W)"),
     dout="(N, C, H, W)",
@@ -272,7 +250,7 @@ def _batchnorm_backward(
     return dx.reshape(x.shape), dgamma, dbeta
 
 
-@_twin_of(layers.layernorm_forward)
+@compiled_twin_of(layers.layernorm_forward)
 def layernorm_forward_fast(
     x: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -286,7 +264,7 @@ def layernorm_forward_fast(
     )
 
 
-@_twin_of(
+@compiled_twin_of(
     layers.layernorm_backward, cache="x (N, D), gamma (D,), statistics (N, 2), eps"
 )
 def layernorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
@@ -298,7 +276,7 @@ def layernorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Arra
     return dx.reshape(x.shape), dgamma, dbeta
 
 
-@_twin_of(conv_layers.spatial_groupnorm_forward)
+@compiled_twin_of(conv_layers.spatial_groupnorm_forward)
 def spatial_groupnorm_forward_fast(
     x: Array, gamma: Array, beta: Array, G: int, gn_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -311,7 +289,7 @@ def spatial_groupnorm_forward_fast(
     return out.reshape(x.shape), FastCache("spatial_groupnorm_forward_fast", *cache)
 
 
-@_twin_of(
+@compiled_twin_of(
     conv_layers.spatial_groupnorm_backward,
     cache="x (N, C, H, W), gamma (1, C, 1, 1) or (C,), beta (1, C, 1, 1) or (C,), "
     "statistics (S, 2), G, eps",
@@ -346,7 +324,7 @@ def _features(x: Array) -> Array:
 # ---- convolution and pooling ---------------------------------------------------------
 
 
-@_twin_of(conv_layers.conv_forward_naive)
+@compiled_twin_of(conv_layers.conv_forward_naive)
 def conv_forward_fast(
     x: Array, w: Array, b: Array, conv_param: dict[str, Any]
 ) -> tuple[Array, Any]:
@@ -354,7 +332,7 @@ def conv_forward_fast(
     return out, FastCache("conv_forward_fast", *cache)
 
 
-@_twin_of(conv_layers.conv_backward_naive, cache=_CONV)
+@compiled_twin_of(conv_layers.conv_backward_naive, cache=_CONV)
 def conv_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     return _conv_backward(dout, *cache, need_dx)
 
@@ -388,7 +366,7 @@ def _conv_backward(
     return _kernels.conv_backward(dout, x, w, out, code, pad, stride, need_dx, threads)
 
 
-@_twin_of(conv_layers.max_pool_forward_naive)
+@compiled_twin_of(conv_layers.max_pool_forward_naive)
 def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, Any]:
     height, width, stride, _, _ = pool_windows(x.shape, pool_param)
     (x,) = _ready(x)
@@ -396,7 +374,7 @@ def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, 
     return out, FastCache("max_pool_forward_fast", winners, x.shape)
 
 
-@_twin_of(
+@compiled_twin_of(
     conv_layers.max_pool_backward_naive, cache="winners (N, C, H_out, W_out), x_shape"
 )
 def max_pool_backward_fast(dout: Array, cache: Any) -> Array:
@@ -530,7 +508,7 @@ def _check_dout(dout: Array, out: Array) -> None:
 # ---- loss ----------------------------------------------------------------------------
 
 
-@_twin_of(layers.softmax_loss)
+@compiled_twin_of(layers.softmax_loss)
 def softmax_loss_fast(x: Array, y: Array) -> tuple[float, Array]:
     (x,) = _ready(x)
     dx = empty(x.shape, x.dtype)

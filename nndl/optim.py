@@ -4,25 +4,40 @@ Every rule is called as ``next_w, config = rule(w, dw, config)``. `config` is a 
 settings and of the rule's memory (velocities, averages); what is missing is filled in,
 so the config returned by one step is what the next step needs. `w` and `dw` are never
 changed; `config` is.
+
+The rules whose names end in ``_fast`` are compiled: same signature, same results to the
+last bit. They update the arrays in `config` in place where the layout allows it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, as_float_array, number, whole_number
+from ._arguments import (
+    Array,
+    as_float_array,
+    compiled_twin_of,
+    number,
+    whole_number,
+)
 from ._fast import _optim
+from ._fast._memory import empty
 from ._threads import get_num_threads
 
 __all__ = [
     "adam",
     "adam_fast",
     "rmsprop",
+    "rmsprop_fast",
     "sgd",
+    "sgd_fast",
     "sgd_momentum",
+    "sgd_momentum_fast",
     "sgd_nesterov_momentum",
+    "sgd_nesterov_momentum_fast",
 ]
 
 Config = dict[str, Any]
@@ -244,55 +259,92 @@ def adam(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Conf
     return next_w, config
 
 
+# ---- the compiled twins: one pass over memory, on several threads --------------------
+
+
+@compiled_twin_of(sgd)
+def sgd_fast(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Config]:
+    w, dw, config = _arguments(w, dw, config)
+    eta = _learning_rate(config, 1e-2)
+    return _step(_optim.sgd_step, w, dw, config, {}, eta)
+
+
+@compiled_twin_of(sgd_momentum)
+def sgd_momentum_fast(
+    w: Array, dw: Array, config: Config | None = None
+) -> tuple[Array, Config]:
+    w, dw, config = _arguments(w, dw, config)
+    eta, mu = _learning_rate(config, 1e-2), _fraction(config, "momentum", 0.9)
+    memory = {"velocity": _memory(config, "velocity", w)}
+    return _step(_optim.momentum_step, w, dw, config, memory, eta, mu)
+
+
+@compiled_twin_of(sgd_nesterov_momentum)
+def sgd_nesterov_momentum_fast(
+    w: Array, dw: Array, config: Config | None = None
+) -> tuple[Array, Config]:
+    w, dw, config = _arguments(w, dw, config)
+    eta, mu = _learning_rate(config, 1e-2), _fraction(config, "momentum", 0.9)
+    memory = {"velocity": _memory(config, "velocity", w)}
+    return _step(_optim.nesterov_step, w, dw, config, memory, eta, mu)
+
+
+@compiled_twin_of(rmsprop)
+def rmsprop_fast(
+    w: Array, dw: Array, config: Config | None = None
+) -> tuple[Array, Config]:
+    w, dw, config = _arguments(w, dw, config)
+    eta, rho = _learning_rate(config, 1e-2), _fraction(config, "decay_rate", 0.99)
+    memory = {"cache": _memory(config, "cache", w)}
+    epsilon = _epsilon(config)
+    return _step(_optim.rmsprop_step, w, dw, config, memory, eta, rho, epsilon)
+
+
+@compiled_twin_of(adam)
 def adam_fast(
     w: Array, dw: Array, config: Config | None = None
 ) -> tuple[Array, Config]:
-    """Take one step of Adam in one pass over memory, in compiled code on several
-    threads.
-
-    The compiled twin of `adam`: same signature, same results to the last bit.
-
-    Parameters
-    ----------
-    w : array of any shape
-        Parameters.
-    dw : array, the shape of `w`
-        Gradient of the loss with respect to `w`.
-    config : dict, optional
-        As for `adam`. The arrays ``m`` and ``v`` are updated in place where their
-        layout allows it.
-
-    Returns
-    -------
-    next_w : array, the shape and dtype of `w`
-    config : dict
-        With the new ``m``, ``v`` and ``t``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `sgd`.
-    """
     w, dw, config = _arguments(w, dw, config)
     eta, epsilon = _learning_rate(config, 1e-3), _epsilon(config)
     beta1, beta2 = _fraction(config, "beta1", 0.9), _fraction(config, "beta2", 0.999)
     t = whole_number("config['t']", config.get("t", 0), at_least=0) + 1
-    m, v = (_updatable(_memory(config, name, w), w, dw) for name in ("m", "v"))
-    if np.may_share_memory(m, v):
-        v = v.copy()
-
-    next_w = np.empty(w.shape, w.dtype)
-    _optim.adam_step(
-        _flat(w), _flat(dw), _flat(m), _flat(v), _flat(next_w),
+    memory = {name: _memory(config, name, w) for name in ("m", "v")}
+    next_w, config = _step(
+        _optim.adam_step, w, dw, config, memory,
         eta, beta1, beta2, epsilon, 1 - beta1**t, 1 - beta2**t,
-        get_num_threads() if w.size >= _WORTH_THREADS else 1,
     )  # fmt: skip
-    config.update(m=m, v=v, t=t)
+    config["t"] = t
     return next_w, config
 
 
 #: Below this many parameters, waking the other threads takes longer than the whole step.
 _WORTH_THREADS = 32_768
+
+
+def _step(
+    kernel: Callable[..., None],
+    w: Array,
+    dw: Array,
+    config: Config,
+    memory: dict[str, Array],
+    *settings: float,
+) -> tuple[Array, Config]:
+    """Run a compiled rule, whose `memory` is updated in place where its layout
+    allows."""
+    for name, array in memory.items():
+        others = [other for other in memory.values() if other is not array]
+        memory[name] = _updatable(array, w, dw, *others)
+    if len({id(array) for array in memory.values()}) < len(memory):
+        memory = {name: array.copy() for name, array in memory.items()}
+    next_w = empty(w.shape, w.dtype)
+    threads = get_num_threads() if w.size >= _WORTH_THREADS else 1
+    flat = [_flat(array) for array in (w, dw, *memory.values(), next_w)]
+    kernel(*flat, *settings, threads)
+    config.update(memory)
+    return next_w, config
+
+
+# ---- reading the arguments -----------------------------------------------------------
 
 
 def _arguments(

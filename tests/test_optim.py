@@ -1,5 +1,5 @@
-"""The update rules: against PyTorch and their formulas; and the compiled Adam against
-the other."""
+"""The update rules: against PyTorch and their formulas; and the compiled ones against the
+readable."""
 
 from __future__ import annotations
 
@@ -16,12 +16,23 @@ from nndl.optim import (
     adam,
     adam_fast,
     rmsprop,
+    rmsprop_fast,
     sgd,
+    sgd_fast,
     sgd_momentum,
+    sgd_momentum_fast,
     sgd_nesterov_momentum,
+    sgd_nesterov_momentum_fast,
 )
 
-RULES = [sgd, sgd_momentum, sgd_nesterov_momentum, rmsprop, adam, adam_fast]
+TWINS = {
+    sgd: sgd_fast,
+    sgd_momentum: sgd_momentum_fast,
+    sgd_nesterov_momentum: sgd_nesterov_momentum_fast,
+    rmsprop: rmsprop_fast,
+    adam: adam_fast,
+}
+RULES = [*TWINS, *TWINS.values()]
 ADAMS = [adam, adam_fast]
 MEMORY = {
     sgd: (),
@@ -29,8 +40,8 @@ MEMORY = {
     sgd_nesterov_momentum: ("velocity",),
     rmsprop: ("cache",),
     adam: ("m", "v"),
-    adam_fast: ("m", "v"),
 }
+MEMORY |= {fast: MEMORY[readable] for readable, fast in TWINS.items()}
 every_rule = pytest.mark.parametrize("rule", RULES)
 both_adams = pytest.mark.parametrize("rule", ADAMS)
 float_types = pytest.mark.parametrize(
@@ -78,6 +89,8 @@ def steps(rule, w, gradients, config):
             {"lr": 0.1, "alpha": 0.9, "eps": 1e-3},
         ),
         (adam, {}, "Adam", {"lr": 1e-3}),
+        (sgd_fast, {"learning_rate": 0.1}, "SGD", {"lr": 0.1}),
+        (rmsprop_fast, {"learning_rate": 0.1}, "RMSprop", {"lr": 0.1, "alpha": 0.99}),
         (adam_fast, {}, "Adam", {"lr": 1e-3}),
         (
             adam,
@@ -395,7 +408,7 @@ def test_all_names_every_rule():
     assert sorted(optim.__all__) == sorted(rule.__name__ for rule in RULES)
 
 
-# ---- the compiled Adam is the readable one, bit for bit ------------------------------
+# ---- the compiled rules are the readable ones, bit for bit ---------------------------
 
 
 def misaligned(array):
@@ -436,6 +449,37 @@ def assert_same_bits(first, second):
     assert first.dtype == second.dtype
     assert first.shape == second.shape
     assert first.tobytes() == second.tobytes()
+
+
+@float_types
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("rule", TWINS)
+def test_a_compiled_rule_equals_its_readable_twin(
+    dtype, threads, layout, rule, default_threads
+):
+    nndl.set_num_threads(threads)
+    for shape in ((), (0,), (3, 5, 7), (191, 173)):
+        points, configs = [normal(0, *shape, dtype=dtype)] * 2, [{}, {}]
+        for seed in (1, 2, 3):
+            dw = normal(seed, *shape, dtype=dtype)
+            for i, twin in enumerate((rule, TWINS[rule])):
+                points[i], configs[i] = twin(layout(points[i]), layout(dw), configs[i])
+            assert_same_bits(*points)
+            assert configs[0].keys() == configs[1].keys()
+            for name in MEMORY[rule]:
+                assert_same_bits(configs[0][name], configs[1][name])
+            points = [np.asarray(point) for point in points]
+
+
+@pytest.mark.parametrize("rule", TWINS)
+def test_a_compiled_rule_equals_its_readable_twin_on_nan_infinity_and_integers(rule):
+    dw = np.array([np.nan, np.inf, -np.inf, 1.0])
+    with np.errstate(invalid="ignore"):
+        for w in (np.zeros(4), np.arange(4)):
+            expected, found = (twin(w, dw, {})[0] for twin in (rule, TWINS[rule]))
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == expected.dtype == np.float64
 
 
 def assert_twins_agree(w, gradients, config=None, layout=np.copy):

@@ -118,6 +118,7 @@ def test_show_config_prints_the_version_and_the_threads(capsys):
     out = capsys.readouterr().out
     assert f"nndl {nndl.__version__}" in out
     assert "threads   3" in out
+    assert "vectors   " in out
     assert "OpenMP" in out
     assert "compiler" in out
 

@@ -3,8 +3,8 @@
 
 NumPy computes Adam's six lines as a dozen sweeps over memory, each reading and writing whole arrays.
 Here one sweep reads `w, dw, m, v` and writes `next_w, m, v`, element by element, so the arithmetic
-hides behind the memory traffic. The operations and their order are those of `nndl.optim.adam`, so
-the results are the same to the last bit, whatever the number of threads.
+hides behind the memory traffic. The operations and their order are those of `nndl.optim`, so the
+results are the same to the last bit, whatever the number of threads.
 """
 from cython cimport floating
 from cython.parallel cimport prange
@@ -41,13 +41,56 @@ cdef inline floating square_root(floating x) noexcept nogil:
         return sqrt(x)
 
 
+# Settings are rounded once to the arrays' type, as NumPy rounds a Python float that meets an array.
+
+def sgd_step(const floating[::1] w, const floating[::1] dw, floating[::1] next_w, double learning_rate, int num_threads):
+    """Fill `next_w`, as all rules here do; arrays are of one length."""
+    cdef floating rate = learning_rate
+    cdef Py_ssize_t i
+    for i in prange(w.shape[0], nogil=True, schedule="static", num_threads=num_threads):
+        next_w[i] = w[i] - rate * dw[i]
+
+
+def momentum_step(
+    const floating[::1] w, const floating[::1] dw, floating[::1] velocity, floating[::1] next_w,
+    double learning_rate, double momentum, int num_threads,
+):
+    """Update `velocity` in place, as other rules do with their memory."""
+    cdef floating rate = learning_rate, mu = momentum
+    cdef Py_ssize_t i
+    for i in prange(w.shape[0], nogil=True, schedule="static", num_threads=num_threads):
+        velocity[i] = mu * velocity[i] - rate * dw[i]
+        next_w[i] = w[i] + velocity[i]
+
+
+def nesterov_step(
+    const floating[::1] w, const floating[::1] dw, floating[::1] velocity, floating[::1] next_w,
+    double learning_rate, double momentum, int num_threads,
+):
+    cdef floating rate = learning_rate, mu = momentum, old
+    cdef Py_ssize_t i
+    for i in prange(w.shape[0], nogil=True, schedule="static", num_threads=num_threads):
+        old = velocity[i]
+        velocity[i] = mu * old - rate * dw[i]
+        next_w[i] = w[i] + velocity[i] + mu * (velocity[i] - old)
+
+
+def rmsprop_step(
+    const floating[::1] w, const floating[::1] dw, floating[::1] cache, floating[::1] next_w,
+    double learning_rate, double decay_rate, double epsilon, int num_threads,
+):
+    cdef floating rate = learning_rate, rho = decay_rate, take = 1 - decay_rate, eps = epsilon
+    cdef Py_ssize_t i
+    for i in prange(w.shape[0], nogil=True, schedule="static", num_threads=num_threads):
+        cache[i] = rho * cache[i] + take * (dw[i] * dw[i])
+        next_w[i] = w[i] - rate * dw[i] / (square_root(cache[i]) + eps)
+
+
 def adam_step(
     const floating[::1] w, const floating[::1] dw, floating[::1] m, floating[::1] v,
     floating[::1] next_w, double learning_rate, double beta1, double beta2, double epsilon,
     double correction1, double correction2, int num_threads,
 ):
-    """One step of Adam: fills `next_w` and updates `m` and `v` in place; all of one length."""
-    # Rounded once to the arrays' type, as NumPy rounds a Python float that meets an array.
     cdef floating rate = learning_rate, eps = epsilon
     cdef floating keep1 = beta1, keep2 = beta2, take1 = 1 - beta1, take2 = 1 - beta2
     cdef floating c1 = correction1, c2 = correction2
