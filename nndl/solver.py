@@ -46,8 +46,8 @@ class Solver:
     data : dict
         ``X_train``, ``y_train``, ``X_val``, ``y_val``, as `nndl.data.load` returns.
     update_rule : str or callable, optional
-        A name in `nndl.optim`, of which the compiled twin runs where there is one
-        (``'adam'`` runs `nndl.optim.adam_fast`), or a function with the same call.
+        A name in `nndl.optim`, of which the compiled twin runs (``'adam'`` stands for
+        `nndl.optim.adam_fast`), or a function with the same call.
     optim_config : dict, optional
         Settings of the update rule, ``{'learning_rate': 1e-3}`` for example.
     lr_decay : float, optional
@@ -436,8 +436,8 @@ def _resolve(update_rule: str | UpdateRule) -> UpdateRule:
         raise ValueError(
             f"`update_rule` must be a function or one of {', '.join(rules)}, but is {update_rule!r}."
         )
-    readable: UpdateRule = getattr(optim, update_rule)
-    return getattr(optim, f"{update_rule}_fast", readable)
+    twin: UpdateRule = getattr(optim, f"{update_rule}_fast")
+    return twin
 
 
 def _settings(

@@ -321,19 +321,17 @@ def test_a_second_call_counts_on(capsys):
 # ---- update rules and learning rates -------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop"]
-)
-def test_a_rule_s_name_stands_for_the_function_of_that_name(name):
-    assert blob_solver(update_rule=name).update_rule is getattr(optim, name)
+RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
 
 
-def test_adam_by_name_is_the_compiled_one():
-    assert blob_solver(update_rule="adam").update_rule is optim.adam_fast
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_s_name_stands_for_its_compiled_twin(name):
+    assert blob_solver(update_rule=name).update_rule is getattr(optim, f"{name}_fast")
 
 
-def test_the_compiled_adam_trains_to_the_bits_of_the_readable_one():
-    solvers = [blob_solver(update_rule=rule) for rule in ("adam", optim.adam)]
+@pytest.mark.parametrize("name", RULES)
+def test_a_compiled_rule_trains_to_the_bits_of_the_readable_one(name):
+    solvers = [blob_solver(update_rule=rule) for rule in (name, getattr(optim, name))]
     for solver in solvers:
         solver.train()
     assert solvers[0].loss_history == solvers[1].loss_history

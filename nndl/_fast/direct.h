@@ -50,6 +50,10 @@ static T *lower(const T *x, const conv *g, idx first, idx out_lines, T *space)
                 if (s == 1)
                     for (idx i = 0; i < used; i++, src += Wp) /* the next line mends what is written beyond this one */
                         for (idx w = 0; w < Wo; w += VL) store(dst + i * Wo + w, load(src + w));
+                else if (s == 2)
+                    for (idx i = 0; i < out_lines; i++, src += 2 * Wp)
+                        for (idx w = 0; w < Wo; w += VL)
+                            store(dst + i * Wo + w, DEAL(load(src + 2 * w), load(src + 2 * w + VL), EVENS));
                 else
                     for (idx i = 0; i < out_lines; i++, src += s * Wp)
                         for (idx w = 0; w < Wo; w++) dst[i * Wo + w] = src[w * s];
@@ -129,9 +133,9 @@ static void unfuse(const T *dout, const T *y, const uint8_t *code, const conv *g
 }
 
 /* db[f] += the sum of plane f of d */
-static void bias_gradients(const T *d, idx F, idx P, T *db)
+static void bias_gradients(const T *d, idx d_step, idx F, idx P, T *db)
 {
-    for (idx f = 0; f < F; f++, d += P) {
+    for (idx f = 0; f < F; f++, d += d_step) {
         vec a = {0}, b = {0};
         T rest = 0;
         idx i = 0;
@@ -158,13 +162,15 @@ static void direct_backward(const T *x, const conv *g, const T *filters, const i
                             const uint8_t *code, T *dx, T *dw, T *db, T *space)
 {
     idx F = g->F, K = g->C * g->KH * g->KW, Hp = g->H + 2 * g->pad, Wp = padded_width(g);
-    T *d = space + lowered_size(g), *strip = d + band_size(g), *padded = strip + SLACK(ROWS * g->band * g->Wo);
+    T *copy = space + lowered_size(g), *strip = copy + band_size(g), *padded = strip + SLACK(ROWS * g->band * g->Wo);
     if (dx) memset(padded, 0, g->C * Hp * Wp * sizeof(T));
     for (idx first = 0; first < g->Ho; first += g->band) {
-        idx lines = smaller(g->band, g->Ho - first), pixels = lines * g->Wo;
-        unfuse(dout, y, code, g, first, lines, d);
-        bias_gradients(d, F, pixels, db);
-        filter_gradients(d, pixels, lower(x, g, first, lines, space), offset, F, K, pixels, dw);
+        idx lines = smaller(g->band, g->Ho - first), pixels = lines * g->Wo, d_step = pixels;
+        const T *d = copy;
+        if (dx || y || code) unfuse(dout, y, code, g, first, lines, copy);
+        else d = dout + first * g->Wo, d_step = g->Ho * g->Wo;
+        bias_gradients(d, d_step, F, pixels, db);
+        filter_gradients(d, d_step, lower(x, g, first, lines, space), offset, F, K, pixels, dw);
         for (idx k = 0; dx && k < K; k += ROWS) {
             idx rows = smaller(ROWS, K - k);
             tiles(tile_columns, ROWS, COLUMNS, rows, pixels, F, filters + k * F, 0, ROWS, d, 1, pixels, NULL, strip, pixels,
