@@ -91,7 +91,7 @@ def affine_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
 
 @compiled_twin_of(layers.affine_backward, cache=_AFFINE)
 def affine_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
-    return _affine_backward(dout, *cache, need_dx)
+    return _affine_backward(dout, need_dx, *cache)
 
 
 def _affine_forward(x: Array, w: Array, b: Array, relu: bool) -> tuple[Array, Any]:
@@ -103,7 +103,7 @@ def _affine_forward(x: Array, w: Array, b: Array, relu: bool) -> tuple[Array, An
 
 
 def _affine_backward(
-    dout: Array, x: Array, w: Array, b: Array, out: Array | None, need_dx: bool
+    dout: Array, need_dx: bool, x: Array, w: Array, b: Array, out: Array | None
 ) -> tuple[Array | None, Array, Array]:
     """Compute the gradients of an affine layer, or of affine - ReLU if `out` is
     given."""
@@ -189,7 +189,7 @@ def batchnorm_forward_fast(
     layers.batchnorm_backward, cache=_BATCHNORM.format("x (N, C)"), dout="(N, C)"
 )
 def batchnorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
-    return _batchnorm_backward(dout, *cache, relu=False)
+    return _batchnorm_backward(dout, False, *cache)
 
 
 @compiled_twin_of(conv_layers.spatial_batchnorm_forward)
@@ -208,7 +208,7 @@ def spatial_batchnorm_forward_fast(
 def spatial_batchnorm_backward_fast(
     dout: Array, cache: Any
 ) -> tuple[Array, Array, Array]:
-    return _batchnorm_backward(dout, *cache, relu=False)
+    return _batchnorm_backward(dout, False, *cache)
 
 
 def _batchnorm_forward(
@@ -239,8 +239,8 @@ def _batchnorm_forward(
 
 
 def _batchnorm_backward(
-    dout: Array, x: Array, gamma: Array, beta: Array, statistics: Array, eps: float, mode: str,
-    relu: bool,
+    dout: Array, relu: bool, x: Array, gamma: Array, beta: Array, statistics: Array, eps: float,
+    mode: str,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     dout, x = _ready(dout, x)
     dx, dgamma, dbeta = _kernels.batchnorm_backward(
@@ -334,7 +334,7 @@ def conv_forward_fast(
 
 @compiled_twin_of(conv_layers.conv_backward_naive, cache=_CONV)
 def conv_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
-    return _conv_backward(dout, *cache, need_dx)
+    return _conv_backward(dout, need_dx, *cache)
 
 
 def _conv_forward(
@@ -355,8 +355,8 @@ def _conv_forward(
 
 
 def _conv_backward(
-    dout: Array, x: Array, w: Array, conv_param: dict[str, Any], out: Array | None,
-    code: Array | None, need_dx: bool,
+    dout: Array, need_dx: bool, x: Array, w: Array, conv_param: dict[str, Any], out: Array | None,
+    code: Array | None,
 ) -> tuple[Array | None, Array, Array]:  # fmt: skip
     stride, pad, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
     pooled = 1 if code is None else 2
@@ -397,7 +397,7 @@ def affine_relu_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
 @takes(cache=_AFFINE, dout="(N, M)")
 def affine_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.affine_relu_backward`."""
-    return _affine_backward(dout, *cache, need_dx)
+    return _affine_backward(dout, need_dx, *cache)
 
 
 @takes(
@@ -418,8 +418,8 @@ def affine_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) 
     """Compiled twin of `nndl.layer_utils.affine_bn_relu_backward`."""
     affine, batchnorm = cache
     _check_dout(dout, batchnorm[0])
-    da, dgamma, dbeta = _batchnorm_backward(dout, *batchnorm, relu=True)
-    return *_affine_backward(da, *affine, None, need_dx), dgamma, dbeta
+    da, dgamma, dbeta = _batchnorm_backward(dout, True, *batchnorm)
+    return *_affine_backward(da, need_dx, *affine, None), dgamma, dbeta
 
 
 @takes(x="(N, C, H, W)", w="(F, C, HH>0, WW>0)", b="(F,)", conv_param="dict")
@@ -435,7 +435,7 @@ def conv_relu_forward_fast(
 @takes(cache=_CONV, dout="(N, F, H_out, W_out)")
 def conv_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_relu_backward`."""
-    return _conv_backward(dout, *cache, need_dx)
+    return _conv_backward(dout, need_dx, *cache)
 
 
 @takes(
@@ -458,8 +458,8 @@ def conv_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) ->
     """Compiled twin of `nndl.layer_utils.conv_bn_relu_backward`."""
     conv, batchnorm = cache
     _check_dout(dout, batchnorm[0])
-    da, dgamma, dbeta = _batchnorm_backward(dout, *batchnorm, relu=True)
-    return *_conv_backward(da, *conv, need_dx), dgamma, dbeta
+    da, dgamma, dbeta = _batchnorm_backward(dout, True, *batchnorm)
+    return *_conv_backward(da, need_dx, *conv), dgamma, dbeta
 
 
 @takes(
@@ -492,9 +492,9 @@ def conv_relu_pool_backward_fast(dout: Array, cache: Any, need_dx: bool = True) 
     """Compiled twin of `nndl.layer_utils.conv_relu_pool_backward`."""
     conv, pool = cache
     if pool is not None:
-        return _conv_backward(max_pool_backward_fast(dout, pool), *conv, need_dx)
+        return _conv_backward(max_pool_backward_fast(dout, pool), need_dx, *conv)
     _check_dout(dout, conv[-1])
-    return _conv_backward(dout, *conv, need_dx)
+    return _conv_backward(dout, need_dx, *conv)
 
 
 def _check_dout(dout: Array, out: Array) -> None:

@@ -93,10 +93,12 @@ ALONE void dots(idx P, const T *const *d, const T *const *row, T *sums)
     const T *d0 = d[0], *d1 = d[1], *d2 = d[2], *d3 = d[3], *r0 = row[0], *r1 = row[1], *r2 = row[2];
     idx p = 0;
     for (; p + VL <= P; p += VL) {
-        vec left[DOT_F] = {load(d0 + p), load(d1 + p), load(d2 + p), load(d3 + p)};
+        const T *left[DOT_F] = {d0 + p, d1 + p, d2 + p, d3 + p};
         const vec right[DOT_K] = {load(r0 + p), load(r1 + p), load(r2 + p)};
-        UNROLL for (int f = 0; f < DOT_F; f++)
-            UNROLL for (int k = 0; k < DOT_K; k++) sum[f][k] += left[f] * right[k];
+        UNROLL for (int f = 0; f < DOT_F; f++) {
+            vec v = load(left[f]);
+            UNROLL for (int k = 0; k < DOT_K; k++) sum[f][k] += v * right[k];
+        }
     }
     UNROLL for (int f = 0; f < DOT_F; f++)
         UNROLL for (int k = 0; k < DOT_K; k++) {
@@ -133,9 +135,9 @@ static void unfuse(const T *dout, const T *y, const uint8_t *code, const conv *g
 }
 
 /* db[f] += the sum of plane f of d */
-static void bias_gradients(const T *d, idx d_step, idx F, idx P, T *db)
+static void bias_gradients(const T *d, idx F, idx P, T *db)
 {
-    for (idx f = 0; f < F; f++, d += d_step) {
+    for (idx f = 0; f < F; f++, d += P) {
         vec a = {0}, b = {0};
         T rest = 0;
         idx i = 0;
@@ -162,15 +164,13 @@ static void direct_backward(const T *x, const conv *g, const T *filters, const i
                             const uint8_t *code, T *dx, T *dw, T *db, T *space)
 {
     idx F = g->F, K = g->C * g->KH * g->KW, Hp = g->H + 2 * g->pad, Wp = padded_width(g);
-    T *copy = space + lowered_size(g), *strip = copy + band_size(g), *padded = strip + SLACK(ROWS * g->band * g->Wo);
+    T *d = space + lowered_size(g), *strip = d + band_size(g), *padded = strip + SLACK(ROWS * g->band * g->Wo);
     if (dx) memset(padded, 0, g->C * Hp * Wp * sizeof(T));
     for (idx first = 0; first < g->Ho; first += g->band) {
-        idx lines = smaller(g->band, g->Ho - first), pixels = lines * g->Wo, d_step = pixels;
-        const T *d = copy;
-        if (dx || y || code) unfuse(dout, y, code, g, first, lines, copy);
-        else d = dout + first * g->Wo, d_step = g->Ho * g->Wo;
-        bias_gradients(d, d_step, F, pixels, db);
-        filter_gradients(d, d_step, lower(x, g, first, lines, space), offset, F, K, pixels, dw);
+        idx lines = smaller(g->band, g->Ho - first), pixels = lines * g->Wo;
+        unfuse(dout, y, code, g, first, lines, d);
+        bias_gradients(d, F, pixels, db);
+        filter_gradients(d, pixels, lower(x, g, first, lines, space), offset, F, K, pixels, dw);
         for (idx k = 0; dx && k < K; k += ROWS) {
             idx rows = smaller(ROWS, K - k);
             tiles(tile_columns, ROWS, COLUMNS, rows, pixels, F, filters + k * F, 0, ROWS, d, 1, pixels, NULL, strip, pixels,

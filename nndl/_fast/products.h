@@ -68,7 +68,7 @@ INLINE void tiles(tile_function *tile, const int rows, const int columns, idx M,
 /* ---- C (M x N) = A B + bias, then perhaps a ReLU ----
    A(m, k) is at A[m * am + k * ak] with am or ak 1, B(k, n) at B[k * bk + n * bn] with bk or bn 1. Blocks of A are
    copied to lie densely in the second cache, COLUMNS columns of B in the first. */
-enum { DEPTH = 256, HEIGHT = 960 / T_BYTES, ROW_STEP = DEPTH + 16 /* or the rows would meet in one cache set */ };
+enum { DEPTH = 256, HEIGHT = 1152 / T_BYTES, ROW_STEP = DEPTH + 16 /* or the rows would meet in one cache set */ };
 #define GEMM_SPACE (HEIGHT * ROW_STEP + DEPTH * COLUMNS + 64 * VL)
 
 INLINE void copy_rows(T *dst, const int whole, const T *src, idx src_step, idx rows, idx width)
@@ -84,9 +84,10 @@ static void gemm(const T *A, idx M, idx N, idx K, idx am, idx ak, const T *B, id
 {
     T *left = space, *right = space + HEIGHT * ROW_STEP;
     int by_rows = ak == 1;
+    idx blocks = (M + HEIGHT - 1) / HEIGHT, block = round_up((M + blocks - 1) / blocks, ROWS); /* of equal height */
     for (idx k0 = 0; k0 < K; k0 += DEPTH)
-        for (idx m0 = 0; m0 < M; m0 += HEIGHT) {
-            idx depth = smaller(DEPTH, K - k0), height = smaller(HEIGHT, M - m0);
+        for (idx m0 = 0; m0 < M; m0 += block) {
+            idx depth = smaller(DEPTH, K - k0), height = smaller(block, M - m0);
             const T *a = A + m0 * am + k0 * ak;
             if (by_rows)
                 for (idx m = 0; m < height; m++) memcpy(left + m * ROW_STEP, a + m * am, depth * sizeof(T));

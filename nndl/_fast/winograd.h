@@ -195,7 +195,7 @@ static void winograd_backward(const T *x, const conv *g, idx n, const T *U, cons
     for (idx i = 0; i < n; i++) {
         T *dimage = dimages + i * P * Fp;
         unfuse(dout + i * g->F * Pd, y ? y + i * g->F * P : NULL, code ? code + i * g->F * Pd : NULL, g, 0, g->Ho, d);
-        bias_gradients(d, P, g->F, P, db);
+        bias_gradients(d, g->F, P, db);
         transpose(d, g->F, P, P, dimage, Fp);
         for (idx p = 0; p < P && Fp > g->F; p++) memset(dimage + p * Fp + g->F, 0, (Fp - g->F) * sizeof(T));
         spectra(g->KH == 3 ? gradient3_spectrum : gradient5_spectrum, dimage, g->Ho, g->Wo, Fp, g, 0, tile_side(g), zeros,
