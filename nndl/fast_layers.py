@@ -410,7 +410,7 @@ def affine_bn_relu_forward_fast(
     normalization."""
     a, affine = _affine_forward(x, w, b, relu=False)
     out, batchnorm = _batchnorm_forward(a, gamma, beta, bn_param, relu=True)
-    return out, FastCache("affine_bn_relu_forward_fast", affine, batchnorm)
+    return out, FastCache("affine_bn_relu_forward_fast", (*affine, None), batchnorm)
 
 
 @takes(cache="affine, batchnorm", dout="(N, M)")
@@ -419,7 +419,7 @@ def affine_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) 
     affine, batchnorm = cache
     _check_dout(dout, batchnorm[0])
     da, dgamma, dbeta = _batchnorm_backward(dout, True, *batchnorm)
-    return *_affine_backward(da, need_dx, *affine, None), dgamma, dbeta
+    return *_affine_backward(da, need_dx, *affine), dgamma, dbeta
 
 
 @takes(x="(N, C, H, W)", w="(F, C, HH>0, WW>0)", b="(F,)", conv_param="dict")
