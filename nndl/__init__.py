@@ -1,8 +1,9 @@
 """nndl: the package of a textbook that runs.
 
-Readable NumPy layers (`nndl.layers`), networks made of them (`nndl.fc_net`), the update
-rules and the loop that train them (`nndl.optim`, `nndl.solver`), and the images they
-learn (`nndl.data`).
+Readable NumPy layers (`nndl.layers`, `nndl.conv_layers`) and their compiled twins
+(`nndl.fast_layers`), networks made of them (`nndl.fc_net`, `nndl.cnn`), the update rules
+and the loop that train them (`nndl.optim`, `nndl.solver`), and the images they learn
+(`nndl.data`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = ["__version__", "get_num_threads", "set_num_threads", "show", "show_co
 
 _MODULES = {
     "cli",
+    "cnn",
     "conv_layers",
     "data",
     "data_utils",

@@ -15,6 +15,7 @@ None for it. And arrays of different float types are computed in the wider one.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,8 @@ __all__ = [
 ]
 
 # What a layer keeps for its backward pass, in the notation of `takes`.
-_AFFINE = "x (N, D...), w (D, M), b (M,), out? (N, M)"
-_CONV = "x (N, C, H, W), w (F, C, HH, WW), conv_param dict, out? (N, F, H_out, W_out), code?"
+_AFFINE = "x (N, D...), w (D, M), b (M,), passed? (N, M)"
+_CONV = "x (N, C, H, W), w (F, C, HH, WW), conv_param dict, passed? (N, F, H_out, W_out), code?"
 _BATCHNORM = "{}, gamma (C,), beta (C,), statistics (C, 2), eps, mode"
 
 
@@ -103,14 +104,14 @@ def _affine_forward(x: Array, w: Array, b: Array, relu: bool) -> tuple[Array, An
 
 
 def _affine_backward(
-    dout: Array, need_dx: bool, x: Array, w: Array, b: Array, out: Array | None
+    dout: Array, need_dx: bool, x: Array, w: Array, b: Array, passed: Array | None
 ) -> tuple[Array | None, Array, Array]:
-    """Compute the gradients of an affine layer, or of affine - ReLU if `out` is
+    """Compute the gradients of an affine layer, or of affine - ReLU if `passed` is
     given."""
     threads = get_num_threads()
-    dout, x = _ready(dout, x)
-    if out is not None:
-        dout = _relu_gradient(out, dout)
+    dout, x, w = _ready(dout, x, w)
+    if passed is not None:
+        dout = _masked(dout, passed)
     rows = x.reshape(len(x), len(w))
     dx, dw, db = None, empty(w.shape, x.dtype), empty(b.shape, x.dtype)
     if need_dx:
@@ -129,22 +130,30 @@ def relu_forward_fast(x: Array) -> tuple[Array, Any]:
     (x,) = _ready(x)
     out = empty(x.shape, x.dtype)
     _kernels.relu(x.reshape(-1), out.reshape(-1), get_num_threads())
-    return out, FastCache("relu_forward_fast", x)
+    return out, FastCache("relu_forward_fast", _passed(x))
 
 
 @compiled_twin_of(layers.relu_backward, cache="x (...)")
 def relu_backward_fast(dout: Array, cache: Any) -> Array:
-    (x,) = cache
-    dout, x = _ready(dout, x)
-    return _relu_gradient(x, dout)
+    (passed,) = cache
+    (dout,) = _ready(dout)
+    return _masked(dout, passed)
 
 
-def _relu_gradient(x: Array, dout: Array) -> Array:
-    """Return `dout` where `x` is positive, 0 elsewhere; `x` may be the ReLU's output as
-    well."""
-    dx = empty(x.shape, x.dtype)
-    _kernels.relu_gradient(
-        x.reshape(-1), dout.reshape(-1), dx.reshape(-1), get_num_threads()
+def _passed(x: Array) -> Array:
+    """Return where `x` is positive, in bytes: what a ReLU lets pass.
+
+    It is kept rather than the ReLU's output, which the caller may change.
+    """
+    passed = empty(x.shape, np.uint8)
+    _kernels.positive(x.reshape(-1), passed.reshape(-1), get_num_threads())
+    return passed
+
+
+def _masked(dout: Array, passed: Array) -> Array:
+    dx = empty(dout.shape, dout.dtype)
+    _kernels.masked(
+        dout.reshape(-1), passed.reshape(-1), dx.reshape(-1), get_num_threads()
     )
     return dx
 
@@ -242,7 +251,7 @@ def _batchnorm_backward(
     dout: Array, relu: bool, x: Array, gamma: Array, beta: Array, statistics: Array, eps: float,
     mode: str,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    dout, x = _ready(dout, x)
+    dout, x, gamma, beta = _ready(dout, x, gamma, beta)
     dx, dgamma, dbeta = _kernels.batchnorm_backward(
         _planes(dout), _planes(x), gamma, beta, eps, relu, statistics, mode == "test",
         get_num_threads(),
@@ -269,7 +278,7 @@ def layernorm_forward_fast(
 )
 def layernorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     x, gamma, statistics, eps = cache
-    dout, x = _ready(dout, x)
+    dout, x, gamma = _ready(dout, x, gamma)
     dx, dgamma, dbeta = _kernels.groupnorm_backward(
         _planes(dout), _planes(x), gamma, 1, eps, statistics, get_num_threads()
     )
@@ -298,7 +307,7 @@ def spatial_groupnorm_backward_fast(
     dout: Array, cache: Any
 ) -> tuple[Array, Array, Array]:
     x, gamma, beta, statistics, G, eps = cache
-    dout, x = _ready(dout, x)
+    dout, x, gamma = _ready(dout, x, gamma)
     dx, dgamma, dbeta = _kernels.groupnorm_backward(
         _planes(dout),
         _planes(x),
@@ -313,7 +322,7 @@ def spatial_groupnorm_backward_fast(
 
 def _planes(x: Array) -> Array:
     """Return `x` as (N, C, numbers of each channel)."""
-    return x.reshape(*x.shape[:2], -1) if x.ndim > 2 else x.reshape(*x.shape, 1)
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 def _features(x: Array) -> Array:
@@ -349,27 +358,45 @@ def _conv_forward(
     stride, pad, _, _ = conv_windows(x.shape, w.shape, conv_param)
     x, w, b = _ready(x, w, b)
     threads = get_num_threads()
-    out, code = _kernels.conv_forward(x, w, b, pad, stride, relu, pool, threads)
-    kept = out if relu and not pool else None
-    return out, (x, w, {"stride": stride, "pad": pad}, kept, code)
+    moves = min(stride, _beyond(x, w, pad))
+    out, code = _kernels.conv_forward(x, w, b, pad, moves, relu, pool, threads)
+    passed = _passed(out) if relu and not pool else None
+    return out, (x, w, {"stride": stride, "pad": pad}, passed, code)
 
 
 def _conv_backward(
-    dout: Array, need_dx: bool, x: Array, w: Array, conv_param: dict[str, Any], out: Array | None,
+    dout: Array, need_dx: bool, x: Array, w: Array, conv_param: dict[str, Any], passed: Array | None,
     code: Array | None,
 ) -> tuple[Array | None, Array, Array]:  # fmt: skip
     stride, pad, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
     pooled = 1 if code is None else 2
     check_output_size(dout, H_out // pooled, W_out // pooled)
-    dout, x = _ready(dout, x)
+    dout, x, w = _ready(dout, x, w)
+    stride = min(stride, _beyond(x, w, pad))
     threads = get_num_threads()
-    return _kernels.conv_backward(dout, x, w, out, code, pad, stride, need_dx, threads)
+    return _kernels.conv_backward(
+        dout, x, w, passed, code, pad, stride, need_dx, threads
+    )
+
+
+def _beyond(x: Array, w: Array, pad: int) -> int:
+    """Return a stride that leads out of every padded image; any larger one means the
+    same."""
+    size = max(x.shape[2:]) + 2 * pad + 1
+    if size**2 * w.size > 2**60:
+        raise MemoryError(f"no memory for images padded by {pad} (x: {x.shape}).")
+    return size
 
 
 @compiled_twin_of(conv_layers.max_pool_forward_naive)
 def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, Any]:
     height, width, stride, _, _ = pool_windows(x.shape, pool_param)
     (x,) = _ready(x)
+    stride = min(stride, max(x.shape[2:]))
+    if x.shape[2] * x.shape[3] > 2**31:
+        raise ValueError(
+            f"`x` must have at most 2**31 pixels in a plane (x: {x.shape})."
+        )
     out, winners = _kernels.pool_forward(x, height, width, stride, get_num_threads())
     return out, FastCache("max_pool_forward_fast", winners, x.shape)
 
@@ -391,7 +418,7 @@ def affine_relu_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     """Compiled twin of `nndl.layer_utils.affine_relu_forward`: bias and ReLU inside the
     product."""
     out, cache = _affine_forward(x, w, b, relu=True)
-    return out, FastCache("affine_relu_forward_fast", *cache, out)
+    return out, FastCache("affine_relu_forward_fast", *cache, _passed(out))
 
 
 @takes(cache=_AFFINE, dout="(N, M)")

@@ -8,36 +8,21 @@ the parameters' names. This is all that `nndl.solver.Solver` asks of it.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._arguments import Array, as_float_array, number, one_of, whole_number
+from . import _twins
+from ._arguments import Array, number, one_of, whole_number
+from ._networks import Network, Params
 from ._random import RandomSource, random_generator
-from .layer_utils import affine_relu_backward, affine_relu_forward
-from .layers import (
-    affine_backward,
-    affine_forward,
-    batchnorm_backward_alt,
-    batchnorm_forward,
-    dropout_backward,
-    dropout_forward,
-    layernorm_backward,
-    layernorm_forward,
-    relu_backward,
-    relu_forward,
-    softmax_loss,
-)
 
 __all__ = ["FullyConnectedNet", "TwoLayerNet"]
 
-Params = dict[str, Array]
 
-
-class TwoLayerNet:
+class TwoLayerNet(Network):
     """A network affine - ReLU - affine - softmax.
 
     Parameters
@@ -57,11 +42,16 @@ class TwoLayerNet:
         Of parameters, activations and gradients.
     rng : numpy.random.Generator, int or None, optional
         Source of the initial weights; None follows NumPy's global state.
+    fast : bool, optional
+        Whether the compiled twins of the layers run; if not, the readable functions of
+        `nndl.layers` do. Results are the same up to rounding.
 
     Attributes
     ----------
     params : dict
         ``W1`` (D, M), ``b1`` (M,), ``W2`` (M, C), ``b2`` (C,).
+    fast : bool
+        As given; it may be changed.
 
     Raises
     ------
@@ -78,14 +68,16 @@ class TwoLayerNet:
         reg: float = 0.0,
         dtype: DTypeLike = np.float64,
         rng: RandomSource = None,
+        *,
+        fast: bool = True,
     ) -> None:
-        self.reg = number("reg", reg, at_least=0)
-        self.dtype = _float_type(dtype)
+        super().__init__(reg, dtype, fast)
+        input_dim = whole_number("input_dim", input_dim, at_least=1)
         hidden_dim = whole_number("hidden_dim", hidden_dim, at_least=1)
-        sizes = _sizes(input_dim, [hidden_dim], num_classes)
-        self.params = _initial_params(
-            sizes, weight_scale, self.dtype, random_generator(rng)
-        )
+        num_classes = whole_number("num_classes", num_classes, at_least=1)
+        rng = random_generator(rng)
+        self._add_weights(1, (input_dim, hidden_dim), weight_scale, rng)
+        self._add_weights(2, (hidden_dim, num_classes), weight_scale, rng)
 
     def loss(self, X: Array, y: Array | None = None) -> Any:
         """Compute the scores of a minibatch, or its loss and gradients.
@@ -108,21 +100,21 @@ class TwoLayerNet:
         ValueError, TypeError
             If `X` or `y` does not fit the network.
         """
+        layers = _twins.layers(self.fast)
         W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
-        X = as_float_array("X", X).astype(self.dtype, copy=False)
-        hidden, hidden_cache = affine_relu_forward(X, W1, b1)
-        scores, scores_cache = affine_forward(hidden, W2, b2)
+        hidden, hidden_cache = layers.affine_relu_forward(self._as_input(X), W1, b1)
+        scores, scores_cache = layers.affine_forward(hidden, W2, b2)
         if y is None:
             return scores
 
-        loss, dscores = softmax_loss(scores, y)
-        dhidden, dW2, db2 = affine_backward(dscores, scores_cache)
-        _, dW1, db1 = affine_relu_backward(dhidden, hidden_cache)
+        loss, dscores = layers.softmax_loss(scores, y)
+        dhidden, dW2, db2 = layers.affine_backward(dscores, scores_cache)
+        _, dW1, db1 = layers.affine_relu_backward(dhidden, hidden_cache, need_dx=False)
         grads = {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
-        return loss + _add_l2(self.params, grads, self.reg), grads
+        return loss + self._add_l2(grads), grads
 
 
-class FullyConnectedNet:
+class FullyConnectedNet(Network):
     """A network {affine - [normalization] - ReLU - [dropout]} x (L - 1) - affine -
     softmax.
 
@@ -156,6 +148,9 @@ class FullyConnectedNet:
         An older spelling of ``normalization='batchnorm'``.
     dropout : float, optional
         An older spelling of `dropout_keep_ratio`, in which 0 means no dropout too.
+    fast : bool, optional
+        Whether the compiled twins of the layers run; if not, the readable functions of
+        `nndl.layers` do. Results are the same up to rounding.
 
     Attributes
     ----------
@@ -164,6 +159,8 @@ class FullyConnectedNet:
         to ``gamma(L-1)``, ``beta(L-1)``.
     bn_params : list of dict
         With batch normalization: each hidden layer's settings and running averages.
+    fast : bool
+        As given; it may be changed.
 
     Raises
     ------
@@ -186,7 +183,9 @@ class FullyConnectedNet:
         rng: RandomSource = None,
         use_batchnorm: bool = False,
         dropout: float | None = None,
+        fast: bool = True,
     ) -> None:
+        super().__init__(reg, dtype, fast)
         self.normalization = one_of(
             "normalization", normalization, None, "batchnorm", "layernorm"
         )
@@ -205,31 +204,21 @@ class FullyConnectedNet:
                 )
             keep = older
         self.use_dropout = keep != 1
-        self.reg = number("reg", reg, at_least=0)
-        self.dtype = _float_type(dtype)
+        if seed is not None:
+            seed = whole_number("seed", seed, at_least=0)
+        rng = random_generator(rng)
 
         sizes = _sizes(input_dim, hidden_dims, num_classes)
         self.num_layers = len(sizes) - 1
-        hidden = range(1, self.num_layers)
-        rng = random_generator(rng)
-        self.params = _initial_params(sizes, weight_scale, self.dtype, rng)
-        if self.normalization is not None:
-            for i in hidden:
-                self.params[f"gamma{i}"] = np.ones(sizes[i], self.dtype)
-                self.params[f"beta{i}"] = np.zeros(sizes[i], self.dtype)
-        self.bn_params: list[dict[str, Any]] = [
-            {"mode": "train"} for _ in hidden if self.normalization == "batchnorm"
-        ]
-        # Every layer its own seed, or layers of one size would drop the same units.
-        seeds = [
-            None if seed is None else whole_number("seed", seed, at_least=0) + i
-            for i in hidden
-        ]
-        self.dropout_params: list[dict[str, Any]] = [
-            {"mode": "train", "p": keep, "seed": layer_seed, "rng": rng}
-            for layer_seed in seeds
-            if self.use_dropout
-        ]
+        for i, shape in enumerate(itertools.pairwise(sizes), start=1):
+            self._add_weights(i, shape, weight_scale, rng)
+        for i in range(1, self.num_layers):
+            if self.normalization is not None:
+                self._add_scale_and_shift(i, sizes[i])
+            if self.normalization == "batchnorm":
+                self._add_running_averages(sizes[i])
+            if self.use_dropout:
+                self._add_dropout(keep, seed, rng)
 
     def loss(self, X: Array, y: Array | None = None) -> Any:
         """Compute the scores of a minibatch in test mode, or its loss and gradients in
@@ -253,91 +242,72 @@ class FullyConnectedNet:
         ValueError, TypeError
             If `X` or `y` does not fit the network.
         """
-        for param in self.bn_params + self.dropout_params:
-            param["mode"] = "test" if y is None else "train"
-
-        out = as_float_array("X", X).astype(self.dtype, copy=False)
+        self._set_mode("test" if y is None else "train")
+        layers = _twins.layers(self.fast)
+        out = self._as_input(X)
         caches = []
         for i in range(1, self.num_layers):
             out, cache = self._hidden_forward(i, out)
             caches.append(cache)
         last = self.num_layers
-        scores, cache = affine_forward(
-            out, self.params[f"W{last}"], self.params[f"b{last}"]
-        )
+        W, b = self.params[f"W{last}"], self.params[f"b{last}"]
+        scores, cache = layers.affine_forward(out, W, b)
         if y is None:
             return scores
 
         grads: Params = {}
-        loss, dout = softmax_loss(scores, y)
-        dout, grads[f"W{last}"], grads[f"b{last}"] = affine_backward(dout, cache)
+        loss, dout = layers.softmax_loss(scores, y)
+        dout, grads[f"W{last}"], grads[f"b{last}"] = layers.affine_backward(
+            dout, cache, need_dx=last > 1
+        )
         for i in reversed(range(1, self.num_layers)):
             dout = self._hidden_backward(i, dout, caches.pop(), grads)
-        return loss + _add_l2(self.params, grads, self.reg), grads
+        return loss + self._add_l2(grads), grads
 
     def _hidden_forward(self, i: int, x: Array) -> tuple[Array, Any]:
         """Compute affine - [normalization] - ReLU - [dropout] of hidden layer `i`."""
-        norm_cache = dropout_cache = None
-        out, affine_cache = affine_forward(
-            x, self.params[f"W{i}"], self.params[f"b{i}"]
-        )
-        if self.normalization == "batchnorm":
-            gamma, beta = self.params[f"gamma{i}"], self.params[f"beta{i}"]
-            out, norm_cache = batchnorm_forward(out, gamma, beta, self.bn_params[i - 1])
-        elif self.normalization == "layernorm":
-            gamma, beta = self.params[f"gamma{i}"], self.params[f"beta{i}"]
-            out, norm_cache = layernorm_forward(out, gamma, beta, {})
-        out, relu_cache = relu_forward(out)
+        layers = _twins.layers(self.fast)
+        W, b, *gamma_beta = (self.params[name] for name in self._hidden_names(i))
+        if self.normalization is None:
+            out, cache = layers.affine_relu_forward(x, W, b)
+        elif self.normalization == "batchnorm":
+            bn_param = self.bn_params[i - 1]
+            out, cache = layers.affine_bn_relu_forward(x, W, b, *gamma_beta, bn_param)
+        else:
+            out, affine_cache = layers.affine_forward(x, W, b)
+            out, ln_cache = layers.layernorm_forward(out, *gamma_beta, {})
+            out, relu_cache = layers.relu_forward(out)
+            cache = affine_cache, ln_cache, relu_cache
+        dropout_cache = None
         if self.use_dropout:
-            out, dropout_cache = dropout_forward(out, self.dropout_params[i - 1])
-        return out, (affine_cache, norm_cache, relu_cache, dropout_cache)
+            out, dropout_cache = layers.dropout_forward(out, self.dropout_params[i - 1])
+        return out, (cache, dropout_cache)
 
-    def _hidden_backward(self, i: int, dout: Array, cache: Any, grads: Params) -> Array:
+    def _hidden_backward(self, i: int, dout: Array, cache: Any, grads: Params) -> Any:
         """Go back through hidden layer `i`, put its gradients into `grads`, return its
-        `dx`."""
-        affine_cache, norm_cache, relu_cache, dropout_cache = cache
+        `dx`: that of the first layer, which nobody needs, is None."""
+        layers = _twins.layers(self.fast)
+        cache, dropout_cache = cache
         if self.use_dropout:
-            dout = dropout_backward(dout, dropout_cache)
-        dout = relu_backward(dout, relu_cache)
-        if self.normalization == "batchnorm":
-            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = batchnorm_backward_alt(
-                dout, norm_cache
-            )
-        elif self.normalization == "layernorm":
-            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = layernorm_backward(
-                dout, norm_cache
-            )
-        dx, grads[f"W{i}"], grads[f"b{i}"] = affine_backward(dout, affine_cache)
+            dout = layers.dropout_backward(dout, dropout_cache)
+        if self.normalization is None:
+            dx, *dparams = layers.affine_relu_backward(dout, cache, need_dx=i > 1)
+        elif self.normalization == "batchnorm":
+            dx, *dparams = layers.affine_bn_relu_backward(dout, cache, need_dx=i > 1)
+        else:
+            affine_cache, ln_cache, relu_cache = cache
+            dout = layers.relu_backward(dout, relu_cache)
+            dout, *dgamma_dbeta = layers.layernorm_backward(dout, ln_cache)
+            dx, *dparams = layers.affine_backward(dout, affine_cache, need_dx=i > 1)
+            dparams += dgamma_dbeta
+        grads.update(zip(self._hidden_names(i), dparams, strict=True))
         return dx
 
-
-def _initial_params(
-    sizes: list[int], weight_scale: float | str, dtype: np.dtype[Any], rng: Any
-) -> Params:
-    """Draw W1, W2, ... from a normal distribution, with biases b1, b2, ... of 0."""
-    params: Params = {}
-    for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
-        scale = (
-            math.sqrt(2 / inputs)
-            if isinstance(weight_scale, str)
-            and one_of("weight_scale", weight_scale, "he")
-            else number("weight_scale", weight_scale, at_least=0)
-        )
-        params[f"W{i}"] = (scale * rng.standard_normal((inputs, outputs))).astype(dtype)
-        params[f"b{i}"] = np.zeros(outputs, dtype)
-    return params
-
-
-def _add_l2(params: Params, grads: Params, reg: float) -> float:
-    """Add the L2 penalty's gradient to that of every weight matrix, and return the
-    penalty."""
-    penalty = 0.0
-    for name in grads:
-        if name.startswith("W") and reg:
-            W = params[name]
-            penalty += 0.5 * reg * float(np.sum(W * W))
-            grads[name] += reg * W
-    return penalty
+    def _hidden_names(self, i: int) -> list[str]:
+        """Name the parameters of hidden layer `i` in the order of a sandwich's
+        arguments."""
+        kinds = ["W", "b"] + (["gamma", "beta"] if self.normalization else [])
+        return [f"{kind}{i}" for kind in kinds]
 
 
 def _sizes(input_dim: int, hidden_dims: Iterable[int], num_classes: int) -> list[int]:
@@ -351,17 +321,3 @@ def _sizes(input_dim: int, hidden_dims: Iterable[int], num_classes: int) -> list
         *(whole_number("hidden_dims", size, at_least=1) for size in hidden_dims),
         whole_number("num_classes", num_classes, at_least=1),
     ]
-
-
-def _float_type(dtype: DTypeLike) -> np.dtype[Any]:
-    try:
-        found = np.dtype(dtype)
-    except TypeError as error:
-        raise TypeError(
-            f"`dtype` must be float32 or float64, but is {dtype!r}."
-        ) from error
-    if dtype is None or found not in (np.float32, np.float64):
-        raise ValueError(
-            f"`dtype` must be float32 or float64, but is {None if dtype is None else found}."
-        )
-    return found

@@ -330,9 +330,8 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     }
     for i, bn_param in enumerate(getattr(model, "bn_params", [])):
         for key in _RUNNING:
-            bn_param[key] = arrays[f"bn_params.{i}.{key}"].astype(
-                model.params[f"gamma{i + 1}"].dtype
-            )
+            name = f"bn_params.{i}.{key}"
+            bn_param[key] = arrays[name].astype(current[name].dtype)
 
 
 _RUNNING = ("running_mean", "running_var")
@@ -344,9 +343,11 @@ def _named_arrays(model: Any) -> dict[str, Array]:
     arrays = {f"params.{name}": w for name, w in model.params.items()}
     for i, bn_param in enumerate(getattr(model, "bn_params", [])):
         for key in _RUNNING:
-            # Before its first training step, a network has running averages of zero.
-            initial = np.zeros_like(model.params[f"gamma{i + 1}"])
-            arrays[f"bn_params.{i}.{key}"] = bn_param.get(key, initial)
+            average = bn_param.get(key)
+            if average is None:
+                # A reader's network may leave it to the first training step to begin with zeros.
+                average = np.zeros_like(model.params[f"gamma{i + 1}"])
+            arrays[f"bn_params.{i}.{key}"] = average
     return arrays
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import copy
+import math
+import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+
+# So that several test files can import `fast_cases`, what they share.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +31,14 @@ def default_threads() -> Iterator[None]:
 
     yield
     nndl.set_num_threads(None)
+
+
+@pytest.fixture
+def one_thread(default_threads: None) -> None:
+    """Run the kernels of a test in one thread: many small calls, or no use for more."""
+    import nndl
+
+    nndl.set_num_threads(1)
 
 
 @pytest.fixture
@@ -55,3 +69,79 @@ def frozen() -> Callable[[Any], Any]:
         return copy.deepcopy(value)
 
     return describe
+
+
+@pytest.fixture
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a test with one of the instruction sets that the kernels were compiled for."""
+    from nndl._fast import _kernels
+
+    before = _kernels.isa()
+    assert _kernels.choose(request.param) == request.param == _kernels.isa()
+    yield request.param
+    _kernels.choose(before)
+
+
+@pytest.fixture
+def assert_gradients_are_numeric(
+    one_thread: None,
+) -> Callable[[Any, np.ndarray, np.ndarray], None]:
+    """Return a function that compares every gradient of a network with the numeric one.
+
+    A loss near 10 is known to about 1e-15 and is divided by 2e-5, so 1e-9 is what a
+    numeric gradient can be trusted to; relative errors would only measure the smallest
+    entries.
+    """
+    from nndl.gradient_check import eval_numerical_gradient
+
+    def check(net: Any, X: np.ndarray, y: np.ndarray) -> None:
+        loss, grads = net.loss(X, y)
+        assert math.isfinite(loss)
+        assert list(grads) != []
+        assert set(grads) == set(net.params)
+        for name, w in net.params.items():
+            numeric = eval_numerical_gradient(lambda _: net.loss(X, y)[0], w)
+            np.testing.assert_allclose(
+                grads[name], numeric, rtol=1e-7, atol=2e-9, err_msg=name
+            )
+
+    return check
+
+
+class LayerCall(NamedTuple):
+    """A call of a layer's function by a network."""
+
+    name: str
+    options: dict[str, Any]
+    result: Any
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """The arrays that it returned; a cache is none."""
+        results = self.result if isinstance(self.result, tuple) else (self.result,)
+        return [value for value in results if isinstance(value, np.ndarray)]
+
+
+@pytest.fixture
+def layer_calls(monkeypatch: pytest.MonkeyPatch) -> list[LayerCall]:
+    """Return a list to which every call of a layer by a network will be added."""
+    from nndl import _twins
+
+    calls: list[LayerCall] = []
+    original = _twins.layers
+
+    def noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **options: Any) -> Any:
+            calls.append(LayerCall(name, options, function(*args, **options)))
+            return calls[-1].result
+
+        return noted
+
+    def layers(fast: bool) -> SimpleNamespace:
+        functions = vars(original(fast))
+        return SimpleNamespace(
+            **{name: noting(name, f) for name, f in functions.items()}
+        )
+
+    monkeypatch.setattr(_twins, "layers", layers)
+    return calls

@@ -3,6 +3,7 @@ solver."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import math
@@ -10,8 +11,9 @@ import math
 import numpy as np
 import pytest
 
+from nndl.fast_layers import FastCache
 from nndl.fc_net import FullyConnectedNet, TwoLayerNet
-from nndl.gradient_check import eval_numerical_gradient
+from nndl.layers import affine_forward, batchnorm_forward, relu_forward, softmax_loss
 
 NORMALIZATIONS = [None, "batchnorm", "layernorm"]
 every_normalization = pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -38,29 +40,13 @@ def small_net(hidden_dims=(9, 8), **options):
     return net
 
 
-def assert_gradients_are_numeric(net, X, y):
-    """Compare every gradient with the numeric one.
-
-    A loss near 10 is known to about 1e-15 and is divided by 2e-5, so 1e-9 is what a
-    numeric gradient can be trusted to; relative errors would only measure the smallest
-    entries.
-    """
-    loss, grads = net.loss(X, y)
-    assert math.isfinite(loss)
-    assert list(grads) != []
-    assert set(grads) == set(net.params)
-    for name, w in net.params.items():
-        numeric = eval_numerical_gradient(lambda _: net.loss(X, y)[0], w)
-        np.testing.assert_allclose(
-            grads[name], numeric, rtol=1e-7, atol=2e-9, err_msg=name
-        )
-
-
 # ---- gradients -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reg", [0, 3.14])
-def test_gradients_of_the_two_layer_net_equal_numeric_ones(reg):
+def test_gradients_of_the_two_layer_net_equal_numeric_ones(
+    reg, assert_gradients_are_numeric
+):
     net = TwoLayerNet(
         input_dim=15, hidden_dim=9, num_classes=10, weight_scale=0.3, reg=reg, rng=1
     )
@@ -70,7 +56,9 @@ def test_gradients_of_the_two_layer_net_equal_numeric_ones(reg):
 
 @every_normalization
 @pytest.mark.parametrize("reg", [0, 3.14])
-def test_gradients_of_a_deeper_net_equal_numeric_ones(normalization, reg):
+def test_gradients_of_a_deeper_net_equal_numeric_ones(
+    normalization, reg, assert_gradients_are_numeric
+):
     assert_gradients_are_numeric(
         small_net(normalization=normalization, reg=reg), *batch()
     )
@@ -78,12 +66,16 @@ def test_gradients_of_a_deeper_net_equal_numeric_ones(normalization, reg):
 
 @every_normalization
 @pytest.mark.parametrize("keep", [0.75, 0.5])
-def test_gradients_through_dropout_with_a_seed_equal_numeric_ones(normalization, keep):
+def test_gradients_through_dropout_with_a_seed_equal_numeric_ones(
+    normalization, keep, assert_gradients_are_numeric
+):
     net = small_net(normalization=normalization, dropout_keep_ratio=keep, seed=123)
     assert_gradients_are_numeric(net, *batch())
 
 
-def test_gradients_of_a_net_without_hidden_layers_equal_numeric_ones():
+def test_gradients_of_a_net_without_hidden_layers_equal_numeric_ones(
+    assert_gradients_are_numeric,
+):
     assert_gradients_are_numeric(small_net(hidden_dims=(), reg=0.1), *batch())
 
 
@@ -222,6 +214,92 @@ def test_with_labels_batch_normalization_updates_its_running_averages():
     np.testing.assert_allclose(
         net.bn_params[0]["running_var"], 0.1 * a.var(axis=0), rtol=1e-12
     )
+
+
+# ---- fast and readable layers --------------------------------------------------------
+
+
+def two_layer_net(**options):
+    options = {"weight_scale": 0.3, "dtype": np.float64, "rng": 1} | options
+    return TwoLayerNet(15, 9, 10, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"normalization": normalization, "dropout_keep_ratio": keep, "seed": 3}
+        for normalization in NORMALIZATIONS
+        for keep in (1, 0.6)
+    ]
+    + [{"hidden_dims": ()}, None],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)]
+)
+def test_a_fast_net_equals_its_readable_twin(options, dtype, tolerance):
+    X, y = batch()
+    fast, readable = (
+        two_layer_net(reg=0.3, dtype=dtype, fast=fast)
+        if options is None
+        else small_net(**options, reg=0.3, dtype=dtype, fast=fast)
+        for fast in (True, False)
+    )
+    (loss, grads), (expected, others) = fast.loss(X, y), readable.loss(X, y)
+    assert loss == pytest.approx(expected, rel=tolerance)
+    assert list(grads) == list(others)
+    for name, gradient in grads.items():
+        np.testing.assert_allclose(
+            gradient, others[name], rtol=tolerance, atol=tolerance, err_msg=name
+        )
+    # In test mode scores depend on the running averages of the step before.
+    np.testing.assert_allclose(
+        fast.loss(X), readable.loss(X), rtol=tolerance, atol=tolerance
+    )
+
+
+def test_a_readable_net_computes_its_formula_to_the_last_bit():
+    net = small_net(normalization="batchnorm", fast=False)
+    X, y = batch()
+    p, bn_params = net.params, copy.deepcopy(net.bn_params)
+    out = X
+    for i in (1, 2):
+        out, _ = affine_forward(out, p[f"W{i}"], p[f"b{i}"])
+        gamma, beta = p[f"gamma{i}"], p[f"beta{i}"]
+        out, _ = batchnorm_forward(out, gamma, beta, bn_params[i - 1])
+        out, _ = relu_forward(out)
+    scores, _ = affine_forward(out, p["W3"], p["b3"])
+    assert net.loss(X, y)[0] == softmax_loss(scores, y)[0]
+
+
+@pytest.mark.parametrize("make", [small_net, two_layer_net])
+def test_fast_may_be_changed_later(make, layer_calls):
+    X, y = batch()
+    net = make()
+    assert net.fast is True
+    net.loss(X, y)
+    net.fast = False
+    net.loss(X, y)
+    caches = [call.result[1] for call in layer_calls if "forward" in call.name]
+    kinds = [isinstance(cache, FastCache) for cache in caches]
+    half = len(kinds) // 2
+    assert kinds == [True] * half + [False] * half
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@every_normalization
+@pytest.mark.parametrize("hidden_dims", [(), (9,), (9, 8)])
+def test_the_gradient_with_respect_to_the_input_is_not_asked_for(
+    hidden_dims, normalization, fast, layer_calls
+):
+    small_net(hidden_dims, normalization=normalization, fast=fast).loss(*batch())
+    asked = [
+        call.options["need_dx"]
+        for call in layer_calls
+        if call.name.startswith("affine") and call.name.endswith("backward")
+    ]
+    assert asked == [True] * len(hidden_dims) + [False]
+    assert layer_calls[-1].result[0] is None
 
 
 # ---- options -------------------------------------------------------------------------
@@ -390,10 +468,13 @@ def test_without_a_generator_the_weights_follow_numpys_global_state(make):
 @float_types
 @every_normalization
 @pytest.mark.parametrize("keep", [1, np.float64(0.5)])
-def test_a_net_keeps_its_float_type_whatever_it_is_given(dtype, normalization, keep):
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_net_keeps_its_float_type_whatever_it_is_given(
+    dtype, normalization, keep, fast, layer_calls
+):
     net = FullyConnectedNet(
         [9, 8], 15, 10, keep, normalization, reg=np.float64(0.1), weight_scale=np.float64(0.1),
-        dtype=dtype, rng=0,
+        dtype=dtype, rng=0, fast=fast,
     )  # fmt: skip
     X, y = batch()
     for inputs in (X.astype(np.float32), X, X.astype(">f4"), (10 * X).astype(np.int8)):
@@ -402,6 +483,8 @@ def test_a_net_keeps_its_float_type_whatever_it_is_given(dtype, normalization, k
         assert type(loss) is float
         assert {g.dtype for g in grads.values()} == {np.dtype(dtype)}
     assert {w.dtype for w in net.params.values()} == {np.dtype(dtype)}
+    seen = {array.dtype for call in layer_calls for array in call.arrays}
+    assert seen == {np.dtype(dtype)}
     averages = [
         p[key] for p in net.bn_params for key in ("running_mean", "running_var")
     ]

@@ -14,7 +14,13 @@ from nndl._fast import _kernels
 
 HERE = Path(__file__).parent
 KERNELS = HERE.parent / "nndl" / "_fast"
-FLAGS = "-std=c11 -O2 -ffp-contract=fast -fno-math-errno -fno-trapping-math".split()
+FLAGS = [
+    "-std=c11",
+    "-O2",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+]
 # bytes in a vector, and the shapes of the register tiles, as in nndl/_fast/meson.build
 WIDTHS = {16: (4, 2, 4, 2), 32: (6, 2, 4, 3), 64: (8, 2, 8, 2)}
 number_types = pytest.mark.parametrize("number_type", ["float", "double"])

@@ -587,6 +587,19 @@ def test_a_checkpoint_brings_the_running_averages_back(tmp_path):
     np.testing.assert_array_equal(other.loss(X), saved.loss(X))
 
 
+def test_a_checkpoint_fits_a_net_that_begins_without_running_averages(tmp_path):
+    saved, fresh = trained_net(), trained_net(rng=9)
+    for net in (saved, fresh):
+        net.bn_params = [{"mode": "train"}]
+    nndl.solver._save_checkpoint(tmp_path / "new.npz", saved)
+    nndl.solver._save_checkpoint(tmp_path / "net.npz", _after_some_batches(saved))
+    load_checkpoint(tmp_path / "new.npz", fresh)
+    assert not fresh.bn_params[0]["running_var"].any()
+    load_checkpoint(tmp_path / "net.npz", fresh)
+    X = blobs()["X_val"]
+    np.testing.assert_array_equal(fresh.loss(X), saved.loss(X))
+
+
 def _after_some_batches(net):
     data = blobs()
     for _ in range(3):

@@ -49,7 +49,8 @@ cdef extern from "kernels.h" nogil:
     void k_row_forward(...)
     void k_row_backward(...)
     void k_relu(...)
-    void k_relu_gradient(...)
+    void k_positive(...)
+    void k_masked(...)
     void k_column_sums(...)
     void k_all_finite(...)
 
@@ -105,7 +106,7 @@ def panels(a, idx rows):
     """Return the matrix `a` (M, K) as panels (M / rows, K, rows), with zeros below it."""
     M, K = a.shape
     packed = np.zeros((pieces(M, rows), rows, K), a.dtype)
-    packed.reshape(-1, K)[:M] = a
+    packed.reshape(len(packed) * rows, K)[:M] = a
     return np.ascontiguousarray(packed.transpose(0, 2, 1))
 
 
@@ -154,7 +155,7 @@ cdef conv geometry(idx C, idx H, idx W, idx F, idx KH, idx KW, idx pad, idx stri
     g.C, g.H, g.W, g.F, g.KH, g.KW, g.pad, g.stride = C, H, W, F, KH, KW, pad, stride
     g.Ho, g.Wo = (H + 2 * pad - KH) // stride + 1, (W + 2 * pad - KW) // stride + 1
     # As many lines as keep the lowered image within 200 KB or so, an even number for the pool's sake.
-    g.band = max(2, min(g.Ho + g.Ho % 2, 49152 // (KW * C * g.Wo * (1 if stride == 1 else KH)) // 2 * 2))
+    g.band = max(2, min(g.Ho + g.Ho % 2, 49152 // max(1, KW * C * g.Wo * (1 if stride == 1 else KH)) // 2 * 2))
     return g
 
 
@@ -209,7 +210,7 @@ def conv_forward(const floating[:, :, :, ::1] x, w, b, idx pad, idx stride, bint
         size = kernels_f.winograd_space(&g, False) if floating is float else kernels_d.winograd_space(&g, False)
         step = kernels_f.winograd_images(&g) if floating is float else kernels_d.winograd_images(&g)
     else:
-        filters = panels(w.reshape(F, -1), kernels_f.conv_rows if floating is float else kernels_d.conv_rows).reshape(-1)
+        filters = panels(w.reshape(F, g.C * g.KH * g.KW), kernels_f.conv_rows if floating is float else kernels_d.conv_rows).reshape(-1)
         offsets = np.empty(g.C * g.KH * g.KW, np.intp)
         kernels_f.lowered_offsets(&g, &offsets[0])
         size = kernels_f.direct_space(&g, False) if floating is float else kernels_d.direct_space(&g, False)
@@ -226,9 +227,9 @@ def conv_forward(const floating[:, :, :, ::1] x, w, b, idx pad, idx stride, bint
     return np.asarray(out), np.asarray(code) if pooled else None
 
 
-def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1] x, w, const floating[:, :, :, ::1] y,
+def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1] x, w, const uint8_t[:, :, :, ::1] passed,
                   const uint8_t[:, :, :, ::1] code, idx pad, idx stride, bint need_dx, int threads):
-    """Return dx (or None), dw, db; `y`: the output if a ReLU followed, `code`: the winners if a pool did too, or None."""
+    """Return dx (or None), dw, db; `passed`: what a ReLU let pass, or `code`: the winners of the pool after it, or None."""
     cdef bint winograd = winograd_pays(np.asarray(x), w, pad, stride, threads) and all_finite(np.asarray(dout), threads)
     dtype = w.dtype
     cdef idx N = x.shape[0], F = w.shape[0], groups = min(N, GROUPS), i, n, end, size, step = 1, dU = 0, K, Fp
@@ -248,7 +249,7 @@ def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1
         dU = 36 * pieces(g.C, columns) * columns * Fp
     else:
         if need_dx:
-            filters = panels(w.reshape(F, -1).T, kernels_f.rows if floating is float else kernels_d.rows).reshape(-1)
+            filters = panels(w.reshape(F, K).T, kernels_f.rows if floating is float else kernels_d.rows).reshape(-1)
         offsets = np.empty(K, np.intp)
         kernels_f.lowered_offsets(&g, &offsets[0])
         size = kernels_f.direct_space(&g, True) if floating is float else kernels_d.direct_space(&g, True)
@@ -264,11 +265,11 @@ def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1
         while n < end:
             if winograd:
                 k_winograd_backward(&x[n, 0, 0, 0], &g, min(step, end - n), &filters[0], &dout[n, 0, 0, 0],
-                                    NULL if y is None else &y[n, 0, 0, 0], NULL if code is None else &code[n, 0, 0, 0],
+                                    NULL if passed is None else &passed[n, 0, 0, 0], NULL if code is None else &code[n, 0, 0, 0],
                                     &dx[n, 0, 0, 0] if need_dx else NULL, mine, n > i * N // groups, &db[i, 0], mine + dU)
             else:
                 k_direct_backward(&x[n, 0, 0, 0], &g, &filters[0], &offsets[0], &dout[n, 0, 0, 0],
-                                  NULL if y is None else &y[n, 0, 0, 0], NULL if code is None else &code[n, 0, 0, 0],
+                                  NULL if passed is None else &passed[n, 0, 0, 0], NULL if code is None else &code[n, 0, 0, 0],
                                   &dx[n, 0, 0, 0] if need_dx else NULL, &dw[i, 0], &db[i, 0], mine)
             n = n + step
         if winograd:
@@ -387,10 +388,18 @@ def relu(const floating[::1] x, floating[::1] out, int threads):
         k_relu(&x[i * CHUNK], &out[i * CHUNK], min(CHUNK, n - i * CHUNK))
 
 
-def relu_gradient(const floating[::1] x, const floating[::1] dout, floating[::1] dx, int threads):
+def positive(const floating[::1] x, uint8_t[::1] passed, int threads):
+    """passed = x > 0: what a ReLU lets pass."""
     cdef idx n = x.shape[0], i
     for i in prange(pieces(n, CHUNK), nogil=True, num_threads=threads if n > 1 << 16 else 1):
-        k_relu_gradient(&x[i * CHUNK], &dout[i * CHUNK], &dx[i * CHUNK], min(CHUNK, n - i * CHUNK))
+        k_positive(&x[i * CHUNK], &passed[i * CHUNK], min(CHUNK, n - i * CHUNK))
+
+
+def masked(const floating[::1] dout, const uint8_t[::1] passed, floating[::1] dx, int threads):
+    """dx = dout where it passed, else 0."""
+    cdef idx n = dout.shape[0], i
+    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=threads if n > 1 << 16 else 1):
+        k_masked(&dout[i * CHUNK], &passed[i * CHUNK], &dx[i * CHUNK], min(CHUNK, n - i * CHUNK))
 
 
 def dropout(const floating[::1] x, const double[::1] drawn, double p, floating[::1] mask, floating[::1] out, int threads):

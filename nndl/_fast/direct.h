@@ -121,15 +121,15 @@ static void filter_gradients(const T *d, idx d_step, const T *lowered, const idx
         }
 }
 
-/* d = the gradient of the convolution's output on the lines from first: dout itself, or only where the ReLU's output y was
-   positive, or at the winners of the pool */
-static void unfuse(const T *dout, const T *y, const uint8_t *code, const conv *g, idx first, idx lines, T *d)
+/* d = the gradient of the convolution's output on the lines from first: dout itself, or only where it passed the ReLU, or at
+   the winners of the pool */
+static void unfuse(const T *dout, const uint8_t *passed, const uint8_t *code, const conv *g, idx first, idx lines, T *d)
 {
     idx P = g->Ho * g->Wo, pixels = lines * g->Wo, w = g->Wo / 2, Pp = g->Ho / 2 * w;
     for (idx f = 0; f < g->F; f++, d += pixels) {
         idx at = f * P + first * g->Wo, pooled = f * Pp + first / 2 * w;
         if (code) unpool2(dout + pooled, code + pooled, 1, lines, g->Wo, d);
-        else if (y) for (idx i = 0; i < pixels; i++) d[i] = y[at + i] > 0 ? dout[at + i] : 0;
+        else if (passed) masked(dout + at, passed + at, d, pixels);
         else memcpy(d, dout + at, pixels * sizeof(T));
     }
 }
@@ -160,7 +160,7 @@ static void raise(const T *row, idx k, const conv *g, idx first, idx lines, T *p
 }
 
 /* dw, db += and dx = (unless NULL) the gradients of one image. filters: panels [C KH KW / ROWS][F][ROWS] */
-static void direct_backward(const T *x, const conv *g, const T *filters, const idx *offset, const T *dout, const T *y,
+static void direct_backward(const T *x, const conv *g, const T *filters, const idx *offset, const T *dout, const uint8_t *passed,
                             const uint8_t *code, T *dx, T *dw, T *db, T *space)
 {
     idx F = g->F, K = g->C * g->KH * g->KW, Hp = g->H + 2 * g->pad, Wp = padded_width(g);
@@ -168,7 +168,7 @@ static void direct_backward(const T *x, const conv *g, const T *filters, const i
     if (dx) memset(padded, 0, g->C * Hp * Wp * sizeof(T));
     for (idx first = 0; first < g->Ho; first += g->band) {
         idx lines = smaller(g->band, g->Ho - first), pixels = lines * g->Wo;
-        unfuse(dout, y, code, g, first, lines, d);
+        unfuse(dout, passed, code, g, first, lines, d);
         bias_gradients(d, F, pixels, db);
         filter_gradients(d, pixels, lower(x, g, first, lines, space), offset, F, K, pixels, dw);
         for (idx k = 0; dx && k < K; k += ROWS) {

@@ -3,9 +3,14 @@ static void relu(const T *x, T *y, idx n)
 {
     for (idx i = 0; i < n; i++) y[i] = relu_one(x[i]);
 }
-static void relu_gradient(const T *x, const T *dy, T *dx, idx n)
+/* what the ReLU of x lets pass: 1 where x is positive, else 0 */
+static void positive(const T *x, uint8_t *passed, idx n)
 {
-    for (idx i = 0; i < n; i++) dx[i] = x[i] > 0 ? dy[i] : 0;
+    for (idx i = 0; i < n; i++) passed[i] = x[i] > 0;
+}
+static void masked(const T *dy, const uint8_t *passed, T *dx, idx n)
+{
+    for (idx i = 0; i < n; i++) dx[i] = passed[i] ? dy[i] : 0;
 }
 
 /* sums[c] = the sum of column c of x (N x D), `width` columns */

@@ -3,11 +3,11 @@
 #include "kernels.h"
 #include "vectors.h"
 #include "products.h"
+#include "elementwise.h"
 #include "pooling.h"
 #include "direct.h"
 #include "winograd.h"
 #include "normalization.h"
-#include "elementwise.h"
 
 static idx direct_space(const conv *g, int backward)
 {

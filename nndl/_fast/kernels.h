@@ -16,12 +16,12 @@ typedef struct { double mean, var; } stats;
 #define KERNELS(KERNEL, T)                                                                                                 \
     KERNEL(gemm, const T *, idx, idx, idx, idx, idx, const T *, idx, idx, T *, idx, const T *, int, T *)                   \
     KERNEL(direct_forward, const T *, const conv *, const T *, const idx *, const T *, int, T *, uint8_t *, T *)           \
-    KERNEL(direct_backward, const T *, const conv *, const T *, const idx *, const T *, const T *, const uint8_t *, T *,   \
-           T *, T *, T *)                                                                                                  \
+    KERNEL(direct_backward, const T *, const conv *, const T *, const idx *, const T *, const uint8_t *, const uint8_t *,  \
+           T *, T *, T *, T *)                                                                                             \
     KERNEL(winograd_filters, const T *, const conv *, idx, T *)                                                            \
     KERNEL(winograd_forward, const T *, const conv *, idx, const T *, const T *, int, T *, uint8_t *, T *)                 \
-    KERNEL(winograd_backward, const T *, const conv *, idx, const T *, const T *, const T *, const uint8_t *, T *, T *,    \
-           int, T *, T *)                                                                                                  \
+    KERNEL(winograd_backward, const T *, const conv *, idx, const T *, const T *, const uint8_t *, const uint8_t *, T *,   \
+           T *, int, T *, T *)                                                                                             \
     KERNEL(winograd_filter_gradients, const T *, const conv *, T *)                                                        \
     KERNEL(pool2, const T *, idx, idx, idx, T *, uint8_t *, int)                                                           \
     KERNEL(unpool2, const T *, const uint8_t *, idx, idx, idx, T *)                                                        \
@@ -36,7 +36,8 @@ typedef struct { double mean, var; } stats;
     KERNEL(row_forward, const T *, T *, idx, const T *, const T *, T, stats *)                                             \
     KERNEL(row_backward, const T *, const T *, T *, idx, const T *, T, const stats *, T *, T *)                            \
     KERNEL(relu, const T *, T *, idx)                                                                                      \
-    KERNEL(relu_gradient, const T *, const T *, T *, idx)                                                                  \
+    KERNEL(positive, const T *, uint8_t *, idx)                                                                            \
+    KERNEL(masked, const T *, const uint8_t *, T *, idx)                                                                   \
     KERNEL(column_sums, const T *, idx, idx, idx, T *)                                                                     \
     KERNEL(all_finite, const T *, idx, int *)
 
@@ -80,6 +81,7 @@ void isa_use(int i);
 #define k_row_forward(a, ...) KERNEL_FOR(a, row_forward)(a, __VA_ARGS__)
 #define k_row_backward(a, ...) KERNEL_FOR(a, row_backward)(a, __VA_ARGS__)
 #define k_relu(a, ...) KERNEL_FOR(a, relu)(a, __VA_ARGS__)
-#define k_relu_gradient(a, ...) KERNEL_FOR(a, relu_gradient)(a, __VA_ARGS__)
+#define k_positive(a, ...) KERNEL_FOR(a, positive)(a, __VA_ARGS__)
+#define k_masked(a, ...) KERNEL_FOR(a, masked)(a, __VA_ARGS__)
 #define k_column_sums(a, ...) KERNEL_FOR(a, column_sums)(a, __VA_ARGS__)
 #define k_all_finite(a, ...) KERNEL_FOR(a, all_finite)(a, __VA_ARGS__)

@@ -73,16 +73,12 @@ static void norm_backward(const T *x, const T *dy, T *dx, idx planes, idx size, 
         dbeta[p * each] += of_g, dgamma[p * each] += of_xhat;
         sum += gamma[p * each] * of_g, sum_xhat += gamma[p * each] * of_xhat;
     }
-    T slope = fixed ? 0 : -sum_xhat / n * over_std * over_std, level = fixed ? 0 : -sum / n * over_std;
+    T slope = -sum_xhat / n * over_std * over_std, level = -sum / n * over_std;
     for (idx p = 0; p < planes; p++, x += step, dy += step, dx += step) {
         T scale = gamma[p * each] * over_std, shift = beta[p * each];
-        if (relu)
-            for (idx i = 0; i < size; i++) {
-                T centered = x[i] - mean, g = centered * scale + shift > 0 ? dy[i] : 0;
-                dx[i] = scale * g + (slope * centered + level);
-            }
-        else
-            for (idx i = 0; i < size; i++) dx[i] = scale * dy[i] + (slope * (x[i] - mean) + level);
+        for (idx i = 0; i < size; i++) dx[i] = scale * (relu && !((x[i] - mean) * scale + shift > 0) ? 0 : dy[i]);
+        if (fixed) continue; /* the mean and the variance did not depend on x */
+        for (idx i = 0; i < size; i++) dx[i] += slope * (x[i] - mean) + level;
     }
 }
 
@@ -128,12 +124,12 @@ static void columns_backward(const T *x, const T *dy, T *dx, idx N, idx D, idx w
     for (idx c = 0; c < width; c++) {
         double over_std = 1 / __builtin_sqrt(s[c].var + eps);
         dbeta[c] = sum[c], dgamma[c] = sum_x[c] * over_std;
-        slope[c] = fixed ? 0 : -sum_x[c] / N * over_std * over_std * scale[c], level[c] = fixed ? 0 : -sum[c] / N * scale[c];
+        slope[c] = -sum_x[c] / N * over_std * over_std * scale[c], level[c] = -sum[c] / N * scale[c];
     }
     for (idx n = 0; n < N; n++)
         for (idx c = 0; c < width; c++) {
             idx i = n * D + c;
-            dx[i] = scale[c] * dx[i] + (slope[c] * (x[i] - center[c]) + level[c]);
+            dx[i] = scale[c] * dx[i] + (fixed ? 0 : slope[c] * (x[i] - center[c]) + level[c]);
         }
 }
 

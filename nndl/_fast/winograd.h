@@ -182,7 +182,7 @@ static idx winograd_backward_size(const conv *g)
            ENTRIES * t * (Cp + Fp) + ROWS * (Cp + Fp) + winograd_convolve_size(&back, n);
 }
 /* n images: dU[36][Cp][Fp] (+)= the products of the spectra of x and dout, db +=, dx = (unless NULL); U: of the turned filters */
-static void winograd_backward(const T *x, const conv *g, idx n, const T *U, const T *dout, const T *y, const uint8_t *code, T *dx,
+static void winograd_backward(const T *x, const conv *g, idx n, const T *U, const T *dout, const uint8_t *passed, const uint8_t *code, T *dx,
                               T *dU, int add, T *db, T *space)
 {
     conv back = reversed(g);
@@ -194,7 +194,7 @@ static void winograd_backward(const T *x, const conv *g, idx n, const T *U, cons
     for (idx p = 0; p < HW && Cp > g->C; p++) memset(image + p * Cp + g->C, 0, (Cp - g->C) * sizeof(T));
     for (idx i = 0; i < n; i++) {
         T *dimage = dimages + i * P * Fp;
-        unfuse(dout + i * g->F * Pd, y ? y + i * g->F * P : NULL, code ? code + i * g->F * Pd : NULL, g, 0, g->Ho, d);
+        unfuse(dout + i * g->F * Pd, passed ? passed + i * g->F * P : NULL, code ? code + i * g->F * Pd : NULL, g, 0, g->Ho, d);
         bias_gradients(d, g->F, P, db);
         transpose(d, g->F, P, P, dimage, Fp);
         for (idx p = 0; p < P && Fp > g->F; p++) memset(dimage + p * Fp + g->F, 0, (Fp - g->F) * sizeof(T));

@@ -1,0 +1,209 @@
+"""Reads the description of a convolutional network, and works out its layers.
+
+A spec names the layers in their order, with ``-`` between them; a group in brackets is
+repeated::
+
+    [conv 32 3x3 - bn - relu] x 2 - pool - affine 256 - relu - dropout 0.5
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, NamedTuple
+
+from ._arguments import number, whole_number
+from ._windows import conv_windows, pool_windows
+
+Shape = tuple[int, ...]
+
+#: How each kind of layer is written. Capitals stand for numbers; what stands in brackets
+#: may be left out.
+FORMS = {
+    "conv": "conv F [KxL] [stride S] [pad P]",
+    "pool": "pool [KxL] [stride S]",
+    "affine": "affine M",
+    "bn": "bn",
+    "ln": "ln",
+    "gn": "gn G",
+    "relu": "relu",
+    "dropout": "dropout KEEP",
+}
+_LEFT_OUT = {"conv": {"K": 3, "L": 3, "S": 1}, "pool": {"K": 2, "L": 2, "S": 2}}
+_NORMALIZATIONS = ("bn", "ln", "gn")
+
+
+class Layer(NamedTuple):
+    """What is known of a layer before it runs."""
+
+    #: As the spec has it, ``conv 32 3x3``.
+    text: str
+    #: The first word of the text.
+    kind: str
+    #: The numbers in the text, under the capitals of its form.
+    numbers: dict[str, Any]
+    #: What runs it, ``conv`` for `conv_forward` and `conv_backward`.
+    function: str
+    #: Names and shapes of its parameters, in the order in which the function takes them.
+    params: dict[str, Shape]
+    #: What the function takes after them. Those of ``bn`` and ``dropout`` change during
+    #: training, so the network holds them.
+    settings: tuple[Any, ...]
+    #: The shape of what it makes of one example.
+    output: Shape
+
+
+def plan(spec: str, input_dim: Shape, num_classes: int) -> list[Layer]:
+    """Return the layers from images of shape `input_dim` to the scores, of which the
+    last is not in the spec.
+
+    Raises
+    ------
+    ValueError
+        If the spec holds something that is not a layer, or a layer that does not fit
+        what comes before it.
+    TypeError
+        If the spec is not a string.
+    """
+    if not isinstance(spec, str):
+        raise TypeError(
+            f"`spec` must be a string such as 'conv 32 - relu - pool', but is {spec!r}."
+        )
+    layers: list[Layer] = []
+    shape, i = input_dim, 0  # i counts the layers with weights
+    texts = _write_out(spec).split("-") if spec.strip() else []
+    for text in [*texts, f"affine {num_classes}"]:
+        text = " ".join(text.split())
+        try:
+            kind, numbers = _read(text)
+            i += kind in ("conv", "affine")
+            _check_place(kind, shape, i, layers)
+            layer = Layer(text, kind, numbers, *_fit(kind, numbers, shape, i))
+        except ValueError as error:
+            raise ValueError(
+                f"`spec` has {text!r} as layer {len(layers) + 1}: {error}"
+            ) from None
+        layers.append(layer)
+        shape = layer.output
+    return layers
+
+
+def _write_out(spec: str) -> str:
+    """Repeat the groups: ``[a - b] x 2 - c`` becomes ``a - b - a - b - c``."""
+
+    def repeated(group: re.Match[str]) -> str:
+        inside, times = group[1], int(group[2])
+        if times < 1:
+            raise ValueError(
+                f"`spec` must repeat a group at least once, but has {group[0]!r}."
+            )
+        return "-".join([inside] * times)
+
+    written_out = re.sub(r"\[([^][]*)\]\s*x\s*(\d+)", repeated, spec)
+    if "[" in written_out or "]" in written_out:
+        raise ValueError(
+            f"`spec` must have its groups written as '[layer - layer] x 2', without groups inside, "
+            f"but is {spec!r}."
+        )
+    return written_out
+
+
+def _read(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the kind of a layer and its numbers."""
+    kind = text.partition(" ")[0]
+    if kind not in FORMS:
+        raise ValueError(f"a layer must be one of {'; '.join(FORMS.values())}.")
+    pattern = re.sub(r" \[(.*?)\]", r"(?: \1)?", FORMS[kind])
+    pattern = re.sub(r"([A-Z]+)", r"(?P<\1>[0-9.]+)", pattern)
+    match = re.fullmatch(pattern, text)
+    if match is None:
+        raise ValueError(f"this kind of layer must be written as {FORMS[kind]}.")
+    numbers: dict[str, Any] = dict(_LEFT_OUT.get(kind, {}))
+    for name, digits in match.groupdict().items():
+        if digits is not None:
+            numbers[name] = _value(name, digits)
+    return kind, numbers
+
+
+def _value(name: str, digits: str) -> float:
+    try:
+        value = float(digits) if "." in digits else int(digits)
+    except ValueError:
+        raise ValueError(f"`{name}` must be a number, but is {digits}.") from None
+    if name == "KEEP":
+        return number(name, value, above=0, at_most=1)
+    try:
+        return whole_number(name, value, at_least=0 if name == "P" else 1)
+    except TypeError as error:
+        raise ValueError(error) from None
+
+
+def _check_place(kind: str, shape: Shape, i: int, layers: list[Layer]) -> None:
+    """Check that a layer may stand after `layers`, the last of which gives `shape`."""
+    if kind in ("conv", "pool", "gn") and len(shape) == 1:
+        raise ValueError(f"{kind} takes images, but an affine layer comes before it.")
+    if kind == "ln" and len(shape) == 3:
+        raise ValueError(
+            "ln must come after an affine layer; after a convolution, use gn 1, which normalizes "
+            "each image over all its channels."
+        )
+    if kind in _NORMALIZATIONS:
+        if i == 0:
+            raise ValueError(f"{kind} must come after a convolution or affine layer.")
+        if any(f"gamma{i}" in layer.params for layer in layers):
+            raise ValueError(
+                "a convolution or affine layer must have at most one normalization after it."
+            )
+
+
+def _fit(
+    kind: str, numbers: dict[str, Any], shape: Shape, i: int
+) -> tuple[str, dict[str, Shape], tuple[Any, ...], Shape]:
+    """Return a layer's function, parameters, settings and output for inputs of a given
+    shape."""
+    match kind:
+        case "conv":
+            F, pad = numbers["F"], _pad(numbers)
+            w_shape = (F, shape[0], numbers["K"], numbers["L"])
+            conv_param = {"stride": numbers["S"], "pad": pad}
+            *_, H_out, W_out = conv_windows((1, *shape), w_shape, conv_param)
+            weights = {f"W{i}": w_shape, f"b{i}": (F,)}
+            return "conv", weights, (conv_param,), (F, H_out, W_out)
+        case "pool":
+            names = {"pool_height": "K", "pool_width": "L", "stride": "S"}
+            pool_param = {key: numbers[name] for key, name in names.items()}
+            *_, H_out, W_out = pool_windows((1, *shape), pool_param)
+            return "max_pool", {}, (pool_param,), (shape[0], H_out, W_out)
+        case "affine":
+            M = numbers["M"]
+            weights = {f"W{i}": (math.prod(shape), M), f"b{i}": (M,)}
+            return "affine", weights, (), (M,)
+        case "bn":
+            function = "batchnorm" if len(shape) == 1 else "spatial_batchnorm"
+            return function, _scale_and_shift(shape, i), (), shape
+        case "ln":
+            return "layernorm", _scale_and_shift(shape, i), ({},), shape
+        case "gn":
+            G = numbers["G"]
+            if shape[0] % G:
+                raise ValueError(f"{G} groups do not divide {shape[0]} channels.")
+            return "spatial_groupnorm", _scale_and_shift(shape, i), (G, {}), shape
+        case _:  # relu and dropout
+            return kind, {}, (), shape
+
+
+def _pad(numbers: dict[str, Any]) -> int:
+    """Return the padding of a convolution: unless it is given, what keeps the size of
+    the image at stride 1."""
+    K, L = numbers["K"], numbers["L"]
+    if "P" not in numbers and (K != L or K % 2 == 0):
+        raise ValueError(
+            f"a filter of {K}x{L} needs its padding written, as in 'pad 1'; only square filters of "
+            f"odd size have one that keeps the size of the image."
+        )
+    pad: int = numbers.get("P", (K - 1) // 2)
+    return pad
+
+
+def _scale_and_shift(shape: Shape, i: int) -> dict[str, Shape]:
+    return {f"gamma{i}": shape[:1], f"beta{i}": shape[:1]}
