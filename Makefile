@@ -39,8 +39,8 @@ lint: .venv/dev ## check style and types
 	$(IN_VENV) ruff format --check
 	$(IN_VENV) mypy
 
-bench: install ## time the compiled code against its peers
-	$(IN_VENV) benchmarks.adam
+bench: install ## time the compiled code against its peers: a few minutes
+	$(IN_VENV) benchmarks
 
 dist: .venv/dev ## build the sdist, and the wheel from it
 	$(IN_VENV) build --outdir dist

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 import nndl.data
 from nndl.fc_net import FullyConnectedNet
 from nndl.solver import Solver
 
-RECIPES = {
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "baseline: five hidden layers of 100, RMSProp": {
         "net": {"hidden_dims": [100] * 5, "weight_scale": 5e-2},
         "solver": {

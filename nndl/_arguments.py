@@ -103,8 +103,13 @@ class FastCache(tuple[Any, ...]):
         return cache
 
 
+_FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
 def as_float_array(name: str, value: Any) -> Array:
     """Return `value` as an array of float32 or float64 in this machine's byte order."""
+    if type(value) is np.ndarray and value.dtype in _FLOAT_TYPES:
+        return value
     array = np.asarray(value)
     if array.dtype.kind in "biu":
         return array.astype(np.float64)
@@ -271,10 +276,13 @@ def number(
     A Python float, unlike a NumPy one, does not turn a float32 array that it meets into
     float64.
     """
-    array = np.asarray(value)
-    if array.ndim or array.dtype.kind not in "iuf":
-        raise TypeError(f"`{name}` must be a number, but is {value!r}.")
-    result = float(array)
+    if type(value) is float:
+        result = value
+    else:
+        array = np.asarray(value)
+        if array.ndim or array.dtype.kind not in "iuf":
+            raise TypeError(f"`{name}` must be a number, but is {value!r}.")
+        result = float(array)
     if not math.isfinite(result):
         raise ValueError(f"`{name}` must be a finite number, but is {result}.")
     if not (at_least <= result <= at_most and above < result < below):

@@ -1,4 +1,4 @@
-"""The command `nndl`: the data sets, from a terminal."""
+"""The command `nndl`: the data sets and the benchmark, from a terminal."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .benchmarks import options
+
     parser = argparse.ArgumentParser(
         prog="nndl", description="The tools of a textbook that runs."
     )
@@ -53,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = actions.add_parser("list", help="what there is, and where")
     listing.set_defaults(run=_list)
+
+    bench = commands.add_parser(
+        "bench", help="time the compiled code against its peers"
+    )
+    options.add_options(bench)
+    bench.set_defaults(run=options.run)
     return parser
 
 

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-def follows_cache(chain: Callable[..., Any]) -> Callable[..., Any]:
+def _follows_cache(chain: Callable[..., Any]) -> Callable[..., Any]:
     """Let the compiled twin of a backward function run where the cache is the twin's;
     leave out `dx` where it is not needed."""
     twin = getattr(fast_layers, f"{chain.__name__}_fast")
@@ -89,7 +89,7 @@ def affine_relu_forward(
     return out, (affine_cache, relu_cache)
 
 
-@follows_cache
+@_follows_cache
 @takes(cache="affine_cache, relu_cache")
 def affine_relu_backward(
     dout: Array, cache: Any, need_dx: bool = True
@@ -162,7 +162,7 @@ def affine_bn_relu_forward(
     return out, (affine_cache, bn_cache, relu_cache)
 
 
-@follows_cache
+@_follows_cache
 @takes(cache="affine_cache, bn_cache, relu_cache")
 def affine_bn_relu_backward(
     dout: Array, cache: Any, need_dx: bool = True
@@ -228,7 +228,7 @@ def conv_relu_forward(
     return out, (conv_cache, relu_cache)
 
 
-@follows_cache
+@_follows_cache
 @takes(cache="conv_cache, relu_cache")
 def conv_relu_backward(
     dout: Array, cache: Any, need_dx: bool = True
@@ -307,7 +307,7 @@ def conv_bn_relu_forward(
     return out, (conv_cache, bn_cache, relu_cache)
 
 
-@follows_cache
+@_follows_cache
 @takes(cache="conv_cache, bn_cache, relu_cache")
 def conv_bn_relu_backward(
     dout: Array, cache: Any, need_dx: bool = True
@@ -384,7 +384,7 @@ def conv_relu_pool_forward(
     return out, (conv_cache, relu_cache, pool_cache)
 
 
-@follows_cache
+@_follows_cache
 @takes(cache="conv_cache, relu_cache, pool_cache")
 def conv_relu_pool_backward(
     dout: Array, cache: Any, need_dx: bool = True

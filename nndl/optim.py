@@ -405,4 +405,6 @@ def _updatable(array: Array, *inputs: Array) -> Array:
 
 
 def _flat(array: Array) -> Array:
-    return np.require(array, requirements=["C", "A"]).reshape(-1)
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        array = np.require(array, requirements=["C", "A"])
+    return array.reshape(-1)

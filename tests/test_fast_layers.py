@@ -452,10 +452,8 @@ def test_a_fast_layer_equals_its_twin_over_shapes(case, dtype, instruction_set):
     given = arguments(name, dtype, **sizes)
     nndl.set_num_threads(2)
     out, gradients, dout = assert_twins_agree(name, given)
-    for threads in (1, 3):
-        nndl.set_num_threads(threads)
-        found = run_fast(name, copy.deepcopy(given), dout)
-        assert_same_bits(found, (out, gradients))
+    nndl.set_num_threads(1)
+    assert_same_bits(run_fast(name, copy.deepcopy(given), dout), (out, gradients))
 
 
 @every_instruction_set

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from fast_cases import (
     assert_same_bits,
-    every_instruction_set,
     float_types,
     normal,
 )
@@ -113,13 +112,10 @@ def test_a_fast_rule_equals_its_twin_over_shapes(name, dtype, shape):
     assert_twins_agree(name, np.asarray(normal(0, *shape), dtype), gradients)
 
 
-@every_instruction_set
 @every_rule
 @float_types
 @pytest.mark.parametrize("size", [5, 32767, 32769, 100_003])
-def test_a_fast_rule_equals_its_twin_whatever_the_number_of_threads(
-    name, dtype, size, instruction_set
-):
+def test_a_fast_rule_equals_its_twin_whatever_the_number_of_threads(name, dtype, size):
     for threads in (1, 2, 3):
         nndl.set_num_threads(threads)
         assert_twins_agree(

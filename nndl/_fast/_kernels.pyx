@@ -97,6 +97,21 @@ cdef idx pieces(idx n, idx size) noexcept nogil:
     return (n + size - 1) // size
 
 
+#: Work, in numbers read or sixteen multiply-adds, for which waking the other threads takes less time than it saves.
+cdef double _worth_waking = 32768
+
+
+def wake_for(work):
+    """Wake the other threads for this much work or more; returns what it was. For tests, in which arrays are small."""
+    global _worth_waking
+    before, _worth_waking = _worth_waking, work
+    return before
+
+
+cdef int crew(int threads, double work) noexcept nogil:
+    return threads if work >= _worth_waking else 1
+
+
 cdef floating[::1] workspace(idx threads, idx size, floating kind):
     """Room for `size` numbers for each thread."""
     return empty((threads * size,), np.float32 if floating is float else np.float64)
@@ -127,8 +142,7 @@ def product(const floating[:, :] a, const floating[:, :] b, floating[:, ::1] out
     cdef floating kind = 0
     if M == 0 or N == 0:
         return
-    if <double> M * N * K < 1e5:
-        threads = 1
+    threads = crew(threads, <double> M * N * K / 16)
     if threads > 1 and M >= N:
         height = pieces(pieces(M, threads), rows) * rows
     elif threads > 1:
@@ -144,7 +158,7 @@ def product(const floating[:, :] a, const floating[:, :] b, floating[:, ::1] out
 
 def column_sums(const floating[:, ::1] x, floating[::1] out, int threads):
     cdef idx N = x.shape[0], D = x.shape[1], i
-    for i in prange(pieces(D, CHUNK), nogil=True, num_threads=threads if N * D > 1 << 16 else 1):
+    for i in prange(pieces(D, CHUNK), nogil=True, num_threads=crew(threads, N * D)):
         k_column_sums(&x[0, 0] + i * CHUNK, N, D, min(CHUNK, D - i * CHUNK), &out[i * CHUNK])
 
 
@@ -157,6 +171,10 @@ cdef conv geometry(idx C, idx H, idx W, idx F, idx KH, idx KW, idx pad, idx stri
     # As many lines as keep the lowered image within 200 KB or so, an even number for the pool's sake.
     g.band = max(2, min(g.Ho + g.Ho % 2, 49152 // max(1, KW * C * g.Wo * (1 if stride == 1 else KH)) // 2 * 2))
     return g
+
+
+cdef double convolution_work(double N, const conv *g) noexcept nogil:
+    return N * g.F * g.Ho * g.Wo * g.C * g.KH * g.KW / 16
 
 
 def winograd_pays(x, w, idx pad, idx stride, int threads):
@@ -175,7 +193,7 @@ def all_finite(x, int threads):
 def _all_finite(const floating[::1] x, int threads):
     cdef idx n = x.shape[0], i
     cdef int yes = 1
-    for i in prange(pieces(n, 16 * CHUNK), nogil=True, num_threads=threads if n > 1 << 16 else 1):
+    for i in prange(pieces(n, 16 * CHUNK), nogil=True, num_threads=crew(threads, n)):
         k_all_finite(&x[i * 16 * CHUNK], min(16 * CHUNK, n - i * 16 * CHUNK), &yes)
     return bool(yes)
 
@@ -199,6 +217,7 @@ def conv_forward(const floating[:, :, :, ::1] x, w, b, idx pad, idx stride, bint
     cdef idx N = x.shape[0], F = w.shape[0], n, i, size, step
     cdef floating kind = 0
     cdef conv g = geometry(x.shape[1], x.shape[2], x.shape[3], F, w.shape[2], w.shape[3], pad, stride)
+    threads = crew(threads, convolution_work(N, &g))
     cdef idx Ho = g.Ho // 2 if pooled else g.Ho, Wo = g.Wo // 2 if pooled else g.Wo
     cdef floating[::1] bias = np.concatenate([b, np.zeros(64, dtype)])
     cdef floating[:, :, :, ::1] out = empty((N, F, Ho, Wo), dtype)
@@ -235,6 +254,7 @@ def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1
     cdef idx N = x.shape[0], F = w.shape[0], groups = min(N, GROUPS), i, n, end, size, step = 1, dU = 0, K, Fp
     cdef floating kind = 0
     cdef conv g = geometry(x.shape[1], x.shape[2], x.shape[3], F, w.shape[2], w.shape[3], pad, stride), back
+    threads = crew(threads, convolution_work(N, &g))
     cdef idx columns = kernels_f.columns if floating is float else kernels_d.columns
     cdef floating[:, :, :, ::1] dx = empty((N, g.C, g.H, g.W), dtype) if need_dx else None
     cdef idx[::1] offsets
@@ -291,7 +311,7 @@ def pool_forward(const floating[:, :, :, ::1] x, idx height, idx width, idx stri
     cdef floating[:, :, :, ::1] out = empty(shape, dtype)
     cdef uint8_t[:, :, :, ::1] code = empty(shape, np.uint8) if side_by_side else None
     cdef int32_t[:, :, :, ::1] where = None if side_by_side else empty(shape, np.int32)
-    for n in prange(N, nogil=True, num_threads=threads):
+    for n in prange(N, nogil=True, num_threads=crew(threads, N * C * H * W)):
         if side_by_side:
             k_pool2(&x[n, 0, 0, 0], C, H, W, &out[n, 0, 0, 0], &code[n, 0, 0, 0], 0)
         else:
@@ -305,7 +325,7 @@ def pool_backward(const floating[:, :, :, ::1] dout, winners, idx H, idx W, int 
     cdef floating[:, :, :, ::1] dx = empty((N, C, H, W), np.float32 if floating is float else np.float64)
     cdef const uint8_t[:, :, :, ::1] code = winners if side_by_side else None
     cdef const int32_t[:, :, :, ::1] where = None if side_by_side else winners
-    for n in prange(N, nogil=True, num_threads=threads):
+    for n in prange(N, nogil=True, num_threads=crew(threads, N * C * H * W)):
         if side_by_side:
             k_unpool2(&dout[n, 0, 0, 0], &code[n, 0, 0, 0], C, H, W, &dx[n, 0, 0, 0])
         else:
@@ -320,7 +340,7 @@ def batchnorm_forward(const floating[:, :, ::1] x, const floating[::1] gamma, co
     """Normalize the channels of x (N, C, HW); s (C, 2): their means and variances, filled in unless `fixed`."""
     cdef idx N = x.shape[0], C = x.shape[1], HW = x.shape[2], c
     cdef floating[:, :, ::1] y = empty((N, C, HW), np.float32 if floating is float else np.float64)
-    threads = threads if N * C * HW > 1 << 14 else 1
+    threads = crew(threads, 2 * N * C * HW)
     if HW == 1:
         for c in prange(pieces(C, PANEL), nogil=True, num_threads=threads):
             k_columns_forward(&x[0, 0, 0] + c * PANEL, &y[0, 0, 0] + c * PANEL, N, C, min(PANEL, C - c * PANEL), &gamma[c * PANEL],
@@ -336,7 +356,7 @@ def batchnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1]
     cdef idx N = x.shape[0], C = x.shape[1], HW = x.shape[2], c
     cdef floating[:, :, ::1] dx = empty((N, C, HW), np.float32 if floating is float else np.float64)
     cdef floating[::1] dgamma = np.zeros(C, np.asarray(dx).dtype), dbeta = np.zeros(C, np.asarray(dx).dtype)
-    threads = threads if N * C * HW > 1 << 14 else 1
+    threads = crew(threads, 2 * N * C * HW)
     if HW == 1:
         for c in prange(pieces(C, PANEL), nogil=True, num_threads=threads):
             k_columns_backward(&x[0, 0, 0] + c * PANEL, &dout[0, 0, 0] + c * PANEL, &dx[0, 0, 0] + c * PANEL, N, C,
@@ -354,7 +374,7 @@ def groupnorm_forward(const floating[:, :, ::1] x, const floating[::1] gamma, co
     cdef idx N = x.shape[0], C = x.shape[1], HW = x.shape[2], each = x.shape[1] // G, i
     cdef floating[:, :, ::1] y = empty((N, C, HW), np.float32 if floating is float else np.float64)
     cdef double[:, ::1] s = np.empty((N * G, 2))
-    for i in prange(N * G, nogil=True, num_threads=threads if N * C * HW > 1 << 14 else 1):
+    for i in prange(N * G, nogil=True, num_threads=crew(threads, 2 * N * C * HW)):
         if HW == 1 and G == 1:
             k_row_forward(&x[i, 0, 0], &y[i, 0, 0], C, &gamma[0], &beta[0], eps, <stats *> &s[i, 0])
         else:
@@ -368,7 +388,7 @@ def groupnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1]
     cdef idx N = x.shape[0], C = x.shape[1], HW = x.shape[2], each = x.shape[1] // G, groups = max(1, min(x.shape[0], GROUPS)), i, n, j
     cdef floating[:, :, ::1] dx = empty((N, C, HW), np.float32 if floating is float else np.float64)
     cdef floating[:, ::1] dgamma = np.zeros((groups, C), np.asarray(dx).dtype), dbeta = np.zeros((groups, C), np.asarray(dx).dtype)
-    for i in prange(groups, nogil=True, num_threads=threads if N * C * HW > 1 << 14 else 1):
+    for i in prange(groups, nogil=True, num_threads=crew(threads, 2 * N * C * HW)):
         for n in range(i * N // groups, (i + 1) * N // groups):
             for j in range(G):
                 if HW == 1 and G == 1:
@@ -384,21 +404,21 @@ def groupnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1]
 
 def relu(const floating[::1] x, floating[::1] out, int threads):
     cdef idx n = x.shape[0], i
-    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=threads if n > 1 << 16 else 1):
+    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=crew(threads, n)):
         k_relu(&x[i * CHUNK], &out[i * CHUNK], min(CHUNK, n - i * CHUNK))
 
 
 def positive(const floating[::1] x, uint8_t[::1] passed, int threads):
     """passed = x > 0: what a ReLU lets pass."""
     cdef idx n = x.shape[0], i
-    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=threads if n > 1 << 16 else 1):
+    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=crew(threads, n)):
         k_positive(&x[i * CHUNK], &passed[i * CHUNK], min(CHUNK, n - i * CHUNK))
 
 
 def masked(const floating[::1] dout, const uint8_t[::1] passed, floating[::1] dx, int threads):
     """dx = dout where it passed, else 0."""
     cdef idx n = dout.shape[0], i
-    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=threads if n > 1 << 16 else 1):
+    for i in prange(pieces(n, CHUNK), nogil=True, num_threads=crew(threads, n)):
         k_masked(&dout[i * CHUNK], &passed[i * CHUNK], &dx[i * CHUNK], min(CHUNK, n - i * CHUNK))
 
 
@@ -406,7 +426,7 @@ def dropout(const floating[::1] x, const double[::1] drawn, double p, floating[:
     """mask = 1 / p where the number drawn is below p, else 0; out = x * mask."""
     cdef floating scale = (<floating> 1) / (<floating> p)
     cdef idx i
-    for i in prange(x.shape[0], nogil=True, num_threads=threads if x.shape[0] > 1 << 16 else 1):
+    for i in prange(x.shape[0], nogil=True, num_threads=crew(threads, x.shape[0])):
         mask[i] = scale if drawn[i] < p else 0
         out[i] = x[i] * mask[i]
 
@@ -416,7 +436,7 @@ def softmax_loss(const floating[:, ::1] x, const idx[::1] y, floating[:, ::1] dx
     cdef idx N = x.shape[0], C = x.shape[1], n, c
     cdef double[::1] losses = np.empty(N)
     cdef floating most, sum
-    for n in prange(N, nogil=True, num_threads=threads if N * C > 1 << 15 else 1):
+    for n in prange(N, nogil=True, num_threads=crew(threads, 8 * N * C)):
         most = x[n, 0]
         for c in range(1, C):
             most = max(most, x[n, c])

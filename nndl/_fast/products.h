@@ -92,7 +92,12 @@ static void gemm(const T *A, idx M, idx N, idx K, idx am, idx ak, const T *B, id
             if (by_rows)
                 for (idx m = 0; m < height; m++) memcpy(left + m * ROW_STEP, a + m * am, depth * sizeof(T));
             else
-                for (idx m = 0; m < height; m += ROWS) copy_rows(left + m * DEPTH, ROWS, a + m, ak, depth, smaller(ROWS, height - m));
+                for (idx k = 0; k < depth; k++) {
+                    const T *row = a + k * ak;
+                    idx m = 0;
+                    for (; m + ROWS <= height; m += ROWS) memcpy(left + m * DEPTH + k * ROWS, row + m, ROWS * sizeof(T));
+                    memcpy(left + m * DEPTH + k * ROWS, row + m, (height - m) * sizeof(T));
+                }
             for (idx n = 0; n < N; n += COLUMNS) {
                 idx width = smaller(COLUMNS, N - n);
                 const T *b = B + k0 * bk + n * bn;
