@@ -216,6 +216,49 @@ def convert(given, change):
     return given
 
 
+# ---- layouts in memory --------------------------------------------------------------
+
+
+def misaligned(array):
+    memory = bytearray(array.nbytes + 1)
+    view = np.frombuffer(memory, np.uint8, offset=1).view(array.dtype)
+    view = view.reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def read_only(array):
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+def inside_larger(array):
+    """Return the array as the middle of one that is larger along every axis."""
+    larger = np.full([size + 3 for size in array.shape], np.nan, array.dtype)
+    middle = larger[tuple(slice(1, size + 1) for size in array.shape)]
+    middle[...] = array
+    return middle
+
+
+def rows_far_apart(array):
+    """Return the array with the axes in memory turned around by one."""
+    return np.moveaxis(np.moveaxis(array, -1, 0).copy(), 0, -1)
+
+
+LAYOUTS = {
+    "plain": np.copy,
+    "fortran": np.asfortranarray,
+    "channels last": rows_far_apart,
+    "negative strides": lambda a: np.flip(np.flip(a).copy()),
+    "every other": lambda a: np.stack([a, a], axis=-1)[..., 0],
+    "inside a larger array": inside_larger,
+    "read-only": read_only,
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "misaligned": misaligned,
+}
+
+
 # ---- the readable twins --------------------------------------------------------------
 
 

@@ -10,9 +10,11 @@ import copy
 import numpy as np
 import pytest
 from fast_cases import (
+    LAYOUTS,
     assert_same_bits,
     float_types,
     normal,
+    read_only,
 )
 
 import nndl
@@ -28,31 +30,6 @@ RULES = {
 every_rule = pytest.mark.parametrize("name", RULES)
 
 pytestmark = pytest.mark.usefixtures("default_threads")
-
-
-def misaligned(array):
-    memory = bytearray(array.nbytes + 1)
-    view = np.frombuffer(memory, np.uint8, offset=1).view(array.dtype)
-    view = view.reshape(array.shape)
-    view[...] = array
-    return view
-
-
-def read_only(array):
-    array = np.array(array)
-    array.flags.writeable = False
-    return array
-
-
-LAYOUTS = {
-    "plain": np.copy,
-    "fortran": np.asfortranarray,
-    "negative strides": lambda a: np.flip(np.flip(a).copy()),
-    "every other": lambda a: np.stack([a, a], axis=-1)[..., 0],
-    "read-only": read_only,
-    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
-    "misaligned": misaligned,
-}
 
 
 def twins(name):
