@@ -25,7 +25,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -125,7 +125,8 @@ class _Known:
     """The sizes and shapes met so far, and which argument each came from."""
 
     def __init__(self) -> None:
-        self.sizes: dict[str, tuple[int, str]] = {}
+        # Numbers stand for themselves and come from no argument.
+        self.sizes: dict[str, tuple[int, str]] = {"1": (1, ""), "2": (2, "")}
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def match(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
@@ -144,32 +145,25 @@ class _Known:
 
     def _match_axes(self, name: str, declaration: str, shape: tuple[int, ...]) -> None:
         axes = _axes(declaration, len(shape))
-        open_ended = axes[-1].endswith("...")
-        if len(shape) < len(axes) - open_ended or (
-            len(shape) > len(axes) and not open_ended
-        ):
+        open_ended = bool(axes) and axes[-1].open_ended
+        if len(shape) != len(axes) and not (open_ended and len(shape) >= len(axes) - 1):
             raise ValueError(self._complaint(name, declaration, shape))
         for i, axis in enumerate(axes):
-            size = math.prod(shape[i:]) if axis.endswith("...") else shape[i]
-            letter, _, minimum = axis.removesuffix("...").partition(">")
-            if letter.isdigit():
-                if size != int(letter):
-                    raise ValueError(self._complaint(name, declaration, shape))
-                continue
-            if minimum and size <= int(minimum):
+            size = math.prod(shape[i:]) if axis.open_ended else shape[i]
+            if size <= axis.above:
                 raise ValueError(
-                    f"`{name}` must have {letter} > {minimum} in its shape {_bare(declaration)}, "
-                    f"but its shape is {shape}."
+                    f"`{name}` must have {axis.letter} > {axis.above} in its shape "
+                    f"{_bare(declaration)}, but its shape is {shape}."
                 )
-            if self.sizes.setdefault(letter, (size, name))[0] != size:
+            if self.sizes.setdefault(axis.letter, (size, name))[0] != size:
                 raise ValueError(self._complaint(name, declaration, shape))
 
     def _complaint(self, name: str, declaration: str, shape: tuple[int, ...]) -> str:
         settled = {
-            letter: self.sizes[letter]
+            axis.letter: self.sizes[axis.letter]
             for axis in _axes(declaration, len(shape))
-            if (letter := re.split(r"[.>]", axis)[0]) in self.sizes
-            and self.sizes[letter][1] != name
+            if axis.letter in self.sizes
+            and self.sizes[axis.letter][1] not in (name, "")
         }
         sizes = " and ".join(
             f"{letter} = {size}" for letter, (size, _) in settled.items()
@@ -184,12 +178,28 @@ class _Known:
         )
 
 
+class _Axis(NamedTuple):
+    """One axis of a declared shape: ``N``, ``D...`` or ``N>0``."""
+
+    letter: str
+    open_ended: bool
+    above: int
+
+
 @functools.cache
-def _axes(declaration: str, ndim: int) -> list[str]:
-    """Return the axes of a declaration; of several forms, the one with `ndim` axes if
-    there is one, else the first."""
+def _axes(declaration: str, ndim: int) -> list[_Axis]:
+    """Return the axes of a declaration; of several forms, those of the one with `ndim`
+    axes if there is one, else of the first."""
     forms = [re.findall(r"[^(), ]+", form) for form in declaration.split(" or ")]
-    return next((axes for axes in forms if len(axes) == ndim), forms[0])
+    form = next((form for form in forms if len(form) == ndim), forms[0])
+    return [
+        _Axis(
+            re.split(r"[.>]", axis)[0],
+            axis.endswith("..."),
+            int(axis.partition(">")[2] or -1),
+        )
+        for axis in form
+    ]
 
 
 def _bare(declaration: str) -> str:

@@ -26,10 +26,14 @@ def torch() -> ModuleType:
 
 @pytest.fixture
 def default_threads() -> Iterator[None]:
-    """Put the number of threads back to the default after a test that sets it."""
+    """Wake the threads for the smallest arrays, and after a test that sets their number
+    put it back to the default."""
     import nndl
+    from nndl._fast import _kernels
 
+    before = _kernels.wake_for(0)
     yield
+    _kernels.wake_for(before)
     nndl.set_num_threads(None)
 
 
