@@ -41,24 +41,32 @@ def takes(**declared: str) -> Callable[[Function], Function]:
 
     def decorate(function: Function) -> Function:
         names = list(inspect.signature(function).parameters)
+        last = max(names.index(name) for name in declared)
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            given = dict(zip(names, args, strict=False)) | kwargs
-            if len(given) < len(args) + len(kwargs) or not set(declared) <= set(given):
-                # A wrong call: Python's own error says it best.
-                return function(*args, **kwargs)
+            if kwargs or len(args) <= last:
+                given = dict(zip(names, args, strict=False)) | kwargs
+                wrong = len(given) < len(args) + len(kwargs)
+                if wrong or not declared.keys() <= given.keys():
+                    # A wrong call: Python's own error says it best.
+                    return function(*args, **kwargs)
+            else:
+                given = dict(zip(names, args, strict=False))
+                if len(given) < len(args):
+                    return function(*args)
             known = _Known()
             for name, declaration in declared.items():
+                value = given[name]
                 if name == "cache":
-                    _check_cache(function.__name__, declaration, given[name], known)
+                    _check_cache(function.__name__, declaration, value, known)
                 elif declaration == "dict":
-                    _check_dict(name, given[name])
+                    _check_dict(name, value)
                 elif declaration.startswith("labels"):
-                    given[name] = _as_labels(name, declaration, given[name], known)
+                    given[name] = _as_labels(name, declaration, value, known)
                 else:
-                    given[name] = as_float_array(name, given[name])
-                    known.match(name, declaration, given[name].shape)
+                    given[name] = value = as_float_array(name, value)
+                    known.match(name, declaration, value.shape)
             return function(**given)
 
         checked.declared = declared  # type: ignore[attr-defined]
@@ -316,9 +324,12 @@ def whole_number(
     """Return `value` as an int after checking that it is one, neither too small nor too
     large."""
     try:
-        if isinstance(value, (bool, np.bool)) or np.ndim(value):
+        if type(value) is int:
+            result = value
+        elif isinstance(value, (bool, np.bool)) or np.ndim(value):
             raise TypeError
-        result = operator.index(value)
+        else:
+            result = operator.index(value)
     except TypeError:
         raise TypeError(f"`{name}` must be an integer, but is {value!r}.") from None
     if result < at_least or (at_most is not None and result > at_most):

@@ -9,6 +9,8 @@ from ._arguments import whole_number
 #: More would exhaust the stack of the thread that starts them.
 MOST_THREADS = 1024
 
+#: None until it is needed: asking the system at every layer would take longer than some
+#: layers do.
 _chosen: int | None = None
 _forked = False
 
@@ -23,7 +25,7 @@ def set_num_threads(n: int | None) -> None:
     n : int or None
         From 1 to 1024. None goes back to the default: the environment variable
         ``NNDL_NUM_THREADS`` if it is set, else the number of CPUs that this process may
-        use.
+        use, as they are when the number is next needed.
 
     Raises
     ------
@@ -55,10 +57,15 @@ def get_num_threads() -> int:
         If the environment variable ``NNDL_NUM_THREADS`` is not a whole number from 1 to
         1024.
     """
+    global _chosen
     if _forked:
         return 1
-    if _chosen is not None:
-        return _chosen
+    if _chosen is None:
+        _chosen = _default_threads()
+    return _chosen
+
+
+def _default_threads() -> int:
     wish = os.environ.get("NNDL_NUM_THREADS", "").strip()
     if not wish:
         return _available_cpus()

@@ -29,7 +29,11 @@ def public_functions():
                 found[f"{info.name}.{name}"] = value
             if inspect.isclass(value):
                 for key, method in vars(value).items():
-                    if inspect.isfunction(method):
+                    # What a dataclass writes for itself has no source.
+                    if (
+                        inspect.isfunction(method)
+                        and "<" not in method.__code__.co_filename
+                    ):
                         found[f"{info.name}.{name}.{key}"] = method
     return found
 

@@ -50,6 +50,7 @@ def test_the_default_is_the_number_of_cpus_of_this_process(monkeypatch):
 @pytest.mark.parametrize(("wish", "expected"), [("3", 3), (" 2 ", 2), ("01", 1)])
 def test_the_environment_variable_is_the_default(monkeypatch, wish, expected):
     monkeypatch.setenv("NNDL_NUM_THREADS", wish)
+    nndl.set_num_threads(None)
     assert nndl.get_num_threads() == expected
 
 
@@ -61,14 +62,17 @@ def test_the_number_set_goes_before_the_environment_variable(monkeypatch):
 
 def test_an_empty_environment_variable_is_none(monkeypatch):
     monkeypatch.delenv("NNDL_NUM_THREADS", raising=False)
+    nndl.set_num_threads(None)
     expected = nndl.get_num_threads()
     monkeypatch.setenv("NNDL_NUM_THREADS", "")
+    nndl.set_num_threads(None)
     assert nndl.get_num_threads() == expected
 
 
 @pytest.mark.parametrize("wish", ["0", "-1", "two", "1.5", "2,2", "²"])
 def test_a_bad_environment_variable_is_an_error_that_names_it(monkeypatch, wish):
     monkeypatch.setenv("NNDL_NUM_THREADS", wish)
+    nndl.set_num_threads(None)
     with pytest.raises(
         ValueError,
         match="NNDL_NUM_THREADS must be a whole number from 1 to 1024, but is",

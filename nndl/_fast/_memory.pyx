@@ -10,8 +10,21 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport free
 from posix.stdlib cimport posix_memalign
 
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    #ifdef MADV_HUGEPAGE
+    #define prefer_large_pages(data, size) madvise(data, size, MADV_HUGEPAGE)
+    #else
+    #define prefer_large_pages(data, size)
+    #endif
+    """
+    void prefer_large_pages(void *, size_t)
+
 cdef enum:
     MOST_IDLE = 64
+    LINE = 64  # bytes in a line of the cache
+    LARGE_PAGE = 1 << 21
 cdef struct Piece:
     void *data
     size_t size
@@ -43,7 +56,7 @@ cpdef void release() noexcept:
 
 
 cdef class Memory:
-    """A piece of memory on a 64-byte boundary, with Python's buffer interface."""
+    """A piece of memory at the start of a cache line or a large page, with Python's buffer interface."""
     cdef Piece piece
 
     def __cinit__(self, size_t size):
@@ -54,11 +67,14 @@ cdef class Memory:
         if best >= 0:
             self.piece = take(best)
             return
-        if posix_memalign(&self.piece.data, 64, size) != 0:
+        cdef size_t boundary = LARGE_PAGE if size >= 2 * LARGE_PAGE else LINE
+        if posix_memalign(&self.piece.data, boundary, size) != 0:
             release()
-            if posix_memalign(&self.piece.data, 64, size) != 0:
+            if posix_memalign(&self.piece.data, boundary, size) != 0:
                 self.piece.data = NULL
                 raise MemoryError(f"no memory for an array of {size} bytes.")
+        if boundary == LARGE_PAGE:
+            prefer_large_pages(self.piece.data, size)
         self.piece.size = size
 
     def __dealloc__(self):

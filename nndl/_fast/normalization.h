@@ -5,33 +5,38 @@
    (0: one channel, 1: every plane its own). Statistics are the set's own, computed plane by plane in two passes and joined
    in double precision (Chan, Golub and LeVeque 1983), or given: then `fixed` is 1 and they count as constants. */
 
-static stats plane_stats(const T *x, idx n)
+enum { LANES = 4, BLOCK = 1024 }; /* sums kept side by side, or each addition would wait for the one before it; numbers that
+                                     they take in before they are added to a sum in double precision */
+#define SUM(lanes) total(lanes[0] + lanes[1] + (lanes[2] + lanes[3]))
+
+/* The mean of x - center and of its square over a set */
+static stats set_moments(const T *x, idx planes, idx size, idx step, T center)
 {
-    vec sum = {0}, square = {0};
-    T rest = 0, rest2 = 0;
-    idx i = 0;
-    for (; i + VL <= n; i += VL) sum += load(x + i);
-    for (; i < n; i++) rest += x[i];
-    T mean = (T)(((double)total(sum) + rest) / n), sum_off = 0;
-    vec off = {0};
-    for (i = 0; i + VL <= n; i += VL) {
-        vec d = load(x + i) - mean;
-        off += d, square += d * d;
+    stats sums = {0, 0};
+    idx every = size < BLOCK ? BLOCK / size : 1;
+    for (idx p = 0; p < planes; p += every) {
+        vec sum[LANES] = {{0}}, square[LANES] = {{0}};
+        T rest = 0, rest_square = 0;
+        for (idx q = p; q < smaller(p + every, planes); q++) {
+            const T *plane = x + q * step;
+            idx i = 0;
+            for (; i + LANES * VL <= size; i += LANES * VL)
+                UNROLL for (int k = 0; k < LANES; k++) {
+                    vec off = load(plane + i + k * VL) - center;
+                    sum[k] += off, square[k] += off * off;
+                }
+            for (; i < size; i++) rest += plane[i] - center, rest_square += (plane[i] - center) * (plane[i] - center);
+        }
+        sums.mean += (double)SUM(sum) + rest, sums.var += (double)SUM(square) + rest_square;
     }
-    for (; i < n; i++) sum_off += x[i] - mean, rest2 += (x[i] - mean) * (x[i] - mean);
-    double slip = ((double)total(off) + sum_off) / n; /* what rounding took from the mean */
-    stats s = {mean + slip, ((double)total(square) + rest2) / n - slip * slip};
-    return s;
+    sums.mean /= (double)planes * size, sums.var /= (double)planes * size;
+    return sums;
 }
+/* What differs from the mean of the first plane is small however large the numbers are. */
 static stats set_stats(const T *x, idx planes, idx size, idx step)
 {
-    stats all = {0, 0};
-    for (idx p = 0; p < planes; p++) {
-        stats one = plane_stats(x + p * step, size);
-        double d = one.mean - all.mean, share = 1.0 / (p + 1);
-        all.mean += d * share;
-        all.var += (one.var - all.var) * share + d * d * share * (1 - share);
-    }
+    T center = x[0] + set_moments(x, 1, size, step, x[0]).mean;
+    stats off = set_moments(x, planes, size, step, center), all = {center + off.mean, off.var - off.mean * off.mean};
     if (all.var < 0) all.var = 0;
     return all;
 }
@@ -55,30 +60,35 @@ static void norm_backward(const T *x, const T *dy, T *dx, idx planes, idx size, 
 {
     T mean = s->mean;
     double over_std = 1 / __builtin_sqrt(s->var + eps), sum = 0, sum_xhat = 0, n = (double)planes * size;
-    for (idx p = 0; p < planes; p++) {
-        const T *xp = x + p * step, *dyp = dy + p * step;
+    idx every = each || size > BLOCK ? 1 : BLOCK / size;
+    for (idx p = 0; p < planes; p += every) {
         T scale = gamma[p * each] * over_std, shift = beta[p * each], rest = 0, rest_x = 0;
-        vec a = {0}, b = {0};
-        idx i = 0;
-        for (; i + VL <= size; i += VL) {
-            vec centered = load(xp + i) - mean, g = load(dyp + i);
-            if (relu) g = keep(centered * scale + shift > (vec){0}, g);
-            a += g, b += g * centered;
+        vec a[LANES] = {{0}}, b[LANES] = {{0}};
+        for (idx q = p; q < smaller(p + every, planes); q++) {
+            const T *xq = x + q * step, *dyq = dy + q * step;
+            idx i = 0;
+            for (; i + LANES * VL <= size; i += LANES * VL)
+                UNROLL for (int k = 0; k < LANES; k++) {
+                    vec centered = load(xq + i + k * VL) - mean, g = load(dyq + i + k * VL);
+                    if (relu) g = keep(centered * scale + shift > (vec){0}, g);
+                    a[k] += g, b[k] += g * centered;
+                }
+            for (; i < size; i++) {
+                T centered = xq[i] - mean, g = relu && !(centered * scale + shift > 0) ? 0 : dyq[i];
+                rest += g, rest_x += g * centered;
+            }
         }
-        for (; i < size; i++) {
-            T centered = xp[i] - mean, g = relu && !(centered * scale + shift > 0) ? 0 : dyp[i];
-            rest += g, rest_x += g * centered;
-        }
-        double of_g = (double)total(a) + rest, of_xhat = ((double)total(b) + rest_x) * over_std;
+        double of_g = (double)SUM(a) + rest, of_xhat = ((double)SUM(b) + rest_x) * over_std;
         dbeta[p * each] += of_g, dgamma[p * each] += of_xhat;
         sum += gamma[p * each] * of_g, sum_xhat += gamma[p * each] * of_xhat;
     }
     T slope = -sum_xhat / n * over_std * over_std, level = -sum / n * over_std;
     for (idx p = 0; p < planes; p++, x += step, dy += step, dx += step) {
         T scale = gamma[p * each] * over_std, shift = beta[p * each];
-        for (idx i = 0; i < size; i++) dx[i] = scale * (relu && !((x[i] - mean) * scale + shift > 0) ? 0 : dy[i]);
-        if (fixed) continue; /* the mean and the variance did not depend on x */
-        for (idx i = 0; i < size; i++) dx[i] += slope * (x[i] - mean) + level;
+        for (idx i = 0; i < size; i++) {
+            T centered = x[i] - mean, g = relu && !(centered * scale + shift > 0) ? 0 : dy[i];
+            dx[i] = scale * g + (fixed ? 0 : slope * centered + level); /* fixed: no mean or variance that depends on x */
+        }
     }
 }
 

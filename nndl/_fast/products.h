@@ -68,8 +68,8 @@ INLINE void tiles(tile_function *tile, const int rows, const int columns, idx M,
 /* ---- C (M x N) = A B + bias, then perhaps a ReLU ----
    A(m, k) is at A[m * am + k * ak] with am or ak 1, B(k, n) at B[k * bk + n * bn] with bk or bn 1. Blocks of A are
    copied to lie densely in the second cache, COLUMNS columns of B in the first. */
-enum { DEPTH = 256, HEIGHT = 1152 / T_BYTES, ROW_STEP = DEPTH + 16 /* or the rows would meet in one cache set */ };
-#define GEMM_SPACE (HEIGHT * ROW_STEP + DEPTH * COLUMNS + 64 * VL)
+enum { DEPTH = 512, HEIGHT = 1008 / T_BYTES, GAP = 16 /* between rows, or they would meet in one cache set */ };
+#define GEMM_SPACE ((HEIGHT + ROWS) * (DEPTH + GAP) + DEPTH * COLUMNS + 64 * VL)
 
 INLINE void copy_rows(T *dst, const int whole, const T *src, idx src_step, idx rows, idx width)
 {
@@ -82,21 +82,21 @@ INLINE void copy_rows(T *dst, const int whole, const T *src, idx src_step, idx r
 static void gemm(const T *A, idx M, idx N, idx K, idx am, idx ak, const T *B, idx bk, idx bn, T *C, idx c_step,
                  const T *bias, int relu, T *space)
 {
-    T *left = space, *right = space + HEIGHT * ROW_STEP;
+    T *left = space, *right = space + (HEIGHT + ROWS) * (DEPTH + GAP);
     int by_rows = ak == 1;
     idx blocks = (M + HEIGHT - 1) / HEIGHT, block = round_up((M + blocks - 1) / blocks, ROWS); /* of equal height */
     for (idx k0 = 0; k0 < K; k0 += DEPTH)
         for (idx m0 = 0; m0 < M; m0 += block) {
-            idx depth = smaller(DEPTH, K - k0), height = smaller(block, M - m0);
+            idx depth = smaller(DEPTH, K - k0), height = smaller(block, M - m0), step = depth + GAP;
             const T *a = A + m0 * am + k0 * ak;
             if (by_rows)
-                for (idx m = 0; m < height; m++) memcpy(left + m * ROW_STEP, a + m * am, depth * sizeof(T));
+                for (idx m = 0; m < height; m++) memcpy(left + m * step, a + m * am, depth * sizeof(T));
             else
                 for (idx k = 0; k < depth; k++) {
                     const T *row = a + k * ak;
                     idx m = 0;
-                    for (; m + ROWS <= height; m += ROWS) memcpy(left + m * DEPTH + k * ROWS, row + m, ROWS * sizeof(T));
-                    memcpy(left + m * DEPTH + k * ROWS, row + m, (height - m) * sizeof(T));
+                    for (; m + ROWS <= height; m += ROWS) memcpy(left + m * step + k * ROWS, row + m, ROWS * sizeof(T));
+                    memcpy(left + m * step + k * ROWS, row + m, (height - m) * sizeof(T));
                 }
             for (idx n = 0; n < N; n += COLUMNS) {
                 idx width = smaller(COLUMNS, N - n);
@@ -107,10 +107,10 @@ static void gemm(const T *A, idx M, idx N, idx K, idx am, idx ak, const T *B, id
                     transpose(b, width, depth, bn, right, COLUMNS);
                 T *c = C + m0 * c_step + n;
                 if (by_rows)
-                    tiles(tile_rows, ROWS, COLUMNS, height, width, depth, left, ROW_STEP, ROW_STEP, right, 1, COLUMNS, NULL,
+                    tiles(tile_rows, ROWS, COLUMNS, height, width, depth, left, step, step, right, 1, COLUMNS, NULL,
                           c, c_step, NULL, 0, k0 > 0);
                 else
-                    tiles(tile_columns, ROWS, COLUMNS, height, width, depth, left, DEPTH, ROWS, right, 1, COLUMNS, NULL,
+                    tiles(tile_columns, ROWS, COLUMNS, height, width, depth, left, step, ROWS, right, 1, COLUMNS, NULL,
                           c, c_step, NULL, 0, k0 > 0);
             }
         }
