@@ -29,11 +29,10 @@ def public_functions():
                 found[f"{info.name}.{name}"] = value
             if inspect.isclass(value):
                 for key, method in vars(value).items():
+                    if not inspect.isfunction(method):
+                        continue
                     # What a dataclass writes for itself has no source.
-                    if (
-                        inspect.isfunction(method)
-                        and "<" not in method.__code__.co_filename
-                    ):
+                    if inspect.unwrap(method).__code__.co_filename == module.__file__:
                         found[f"{info.name}.{name}.{key}"] = method
     return found
 
