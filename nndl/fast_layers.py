@@ -7,8 +7,9 @@ is given and makes arrays contiguous; the kernels in `nndl._fast` compute, on as
 threads as `nndl.set_num_threads` says. Results are equal to the readable twin's up to
 rounding, and to the last bit the same for any number of threads.
 
-Three things differ. A backward function wants the cache of its own forward function, not
-of the readable twin. Those of affine and convolutional layers take ``need_dx=False``,
+Three things differ. A cache is a `FastCache`, whatever the readable twin keeps in its
+own, and goes to the compiled backward function of the same layer, not to the readable
+one. The backward functions of affine and convolutional layers take ``need_dx=False``,
 which saves the work of a gradient that a network's first layer does not need, and return
 None for it. And arrays of different float types are computed in the wider one.
 """
