@@ -86,12 +86,31 @@ def compiled_twin_of(
             "    Parameters\n"
         )
         twin = f"{readable.__module__}.{readable.__name__}"
-        forward = readable.__name__.replace("backward", "forward")
-        fast_forward = function.__name__.replace("backward", "forward")
+        name = function.__name__
+        if "_forward" in name:  # what a readable layer keeps is not what its twin keeps
+            backward = name.replace("_forward", "_backward")
+            rest = re.sub(
+                r"    cache : .*\n(?:        .*\n)+",
+                f"    cache : FastCache\n        For `{backward}`.\n",
+                rest,
+            )
+        else:
+            forward = readable.__name__.replace("backward", "forward")
+            fast_forward = name.replace("_backward", "_forward")
+            rest = re.sub(r"    cache : \w+\n", "    cache : FastCache\n", rest)
+            rest = rest.replace(f"`{forward}`", f"`{fast_forward}`")
+        if "need_dx" in inspect.signature(function).parameters:
+            rest = rest.replace(
+                "\n    Returns\n",
+                "    need_dx : bool, optional\n"
+                "        If False, None is returned in place of `dx`, as the first layer of a\n"
+                "        network needs none.\n\n"
+                "    Returns\n",
+            )
         function.__doc__ = (
             f"Compiled twin of `{twin}`, which is the one to read.\n\n"
             + parameters
-            + rest.replace(f"`{forward}`", f"`{fast_forward}`")
+            + rest
         )
         declared = getattr(readable, "declared", {}) | changed
         return takes(**declared)(function) if declared else function

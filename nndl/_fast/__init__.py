@@ -4,12 +4,12 @@
 import os
 
 # GCC's OpenMP reads this when it is loaded, and only then. Its idle threads wait in a busy
-# loop of that many rounds before they sleep; by default that lasts milliseconds, in which
-# they keep other programs, and one another, from the cores.
+# loop of that many rounds before they sleep (10,000 take about half a millisecond); by default
+# that lasts several milliseconds, in which they keep other programs from the cores.
 _SPIN = "GOMP_SPINCOUNT"
 _ours = not {_SPIN, "OMP_WAIT_POLICY"} & os.environ.keys()
 if _ours:
-    os.environ[_SPIN] = "300"
+    os.environ[_SPIN] = "10000"
 try:
     from . import _kernels, _memory, _optim
 except ImportError as error:
