@@ -396,12 +396,13 @@ def _memory(config: Config, name: str, w: Array) -> Array:
 def _updatable(array: Array, *inputs: Array) -> Array:
     """Return an array that may be written to without touching the inputs: itself, or a
     copy."""
-    in_place = (
-        array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
-    )
-    if in_place and not any(np.may_share_memory(array, other) for other in inputs):
-        return array
-    return array.copy(order="C")
+    flags = array.flags
+    if not (flags.writeable and flags.c_contiguous and flags.aligned):
+        return array.copy(order="C")
+    for other in inputs:
+        if np.may_share_memory(array, other):
+            return array.copy(order="C")
+    return array
 
 
 def _flat(array: Array) -> Array:
