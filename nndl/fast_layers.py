@@ -12,6 +12,9 @@ own, and goes to the compiled backward function of the same layer, not to the re
 one. The backward functions of affine and convolutional layers take ``need_dx=False``,
 which saves the work of a gradient that a network's first layer does not need, and return
 None for it. And arrays of different float types are computed in the wider one.
+
+Fresh memory costs more than filling it, so the memory of a large result is kept when
+the array dies, for the next one of its size; at most 512 MB wait so.
 """
 
 from __future__ import annotations
