@@ -50,7 +50,7 @@ def takes(**declared: str) -> Callable[[Function], Function]:
             for name, form in declared.items()
             if name not in (*dicts, "cache") and not form.startswith("labels")
         ]
-        only_arrays = len(dicts) + len(arrays) == len(declared)
+        has_labels = any(form.startswith("labels") for form in declared.values())
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -63,8 +63,10 @@ def takes(**declared: str) -> Callable[[Function], Function]:
                 _check_dict(name, given[name])
             for name in arrays:
                 given[name] = as_float_array(name, given[name])
-            shapes = tuple([given[name].shape for name in arrays])
-            if only_arrays and shapes in fitting:
+            shapes = [given[name].shape for name in arrays]
+            if "cache" in declared:
+                shapes += _shapes_of(given["cache"])
+            if not has_labels and tuple(shapes) in fitting:
                 return function(**given)
             known = _Known()
             for name, declaration in declared.items():
@@ -74,14 +76,24 @@ def takes(**declared: str) -> Callable[[Function], Function]:
                     given[name] = _as_labels(name, declaration, given[name], known)
                 elif declaration != "dict":
                     known.match(name, declaration, given[name].shape)
-            if only_arrays and len(fitting) < 1000:
-                fitting.add(shapes)
+            if not has_labels and len(fitting) < 1000:
+                fitting.add(tuple(shapes))
             return function(**given)
 
         checked.declared = declared  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
     return decorate
+
+
+def _shapes_of(cache: Any) -> list[Any]:
+    """Return all that the check of a cache looks at."""
+    entries = cache if isinstance(cache, tuple) else (cache,)
+    return [
+        type(cache),
+        cache.layer if isinstance(cache, FastCache) else None,
+        *[e.shape if type(e) is np.ndarray else type(e) for e in entries],
+    ]
 
 
 def compiled_twin_of(
@@ -263,7 +275,7 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
         "_backward", "_forward"
     )
     wanted = f"`cache` must be what {forward} returned as its cache, {names}"
-    layer = getattr(cache, "layer", None)
+    layer = cache.layer if isinstance(cache, FastCache) else None
     if function.endswith("_fast") and layer != forward:
         came = (
             f"of type {type(cache).__name__}" if layer is None else f"that of {layer}"
