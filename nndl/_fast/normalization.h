@@ -25,6 +25,10 @@ static stats set_moments(const T *x, idx planes, idx size, idx step, T center)
                     vec off = load(plane + i + k * VL) - center;
                     sum[k] += off, square[k] += off * off;
                 }
+            for (; i + VL <= size; i += VL) {
+                vec off = load(plane + i) - center;
+                sum[0] += off, square[0] += off * off;
+            }
             for (; i < size; i++) rest += plane[i] - center, rest_square += (plane[i] - center) * (plane[i] - center);
         }
         sums.mean += (double)SUM(sum) + rest, sums.var += (double)SUM(square) + rest_square;
@@ -73,6 +77,11 @@ static void norm_backward(const T *x, const T *dy, T *dx, idx planes, idx size, 
                     if (relu) g = keep(centered * scale + shift > (vec){0}, g);
                     a[k] += g, b[k] += g * centered;
                 }
+            for (; i + VL <= size; i += VL) {
+                vec centered = load(xq + i) - mean, g = load(dyq + i);
+                if (relu) g = keep(centered * scale + shift > (vec){0}, g);
+                a[0] += g, b[0] += g * centered;
+            }
             for (; i < size; i++) {
                 T centered = xq[i] - mean, g = relu && !(centered * scale + shift > 0) ? 0 : dyq[i];
                 rest += g, rest_x += g * centered;
