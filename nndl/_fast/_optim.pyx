@@ -28,8 +28,8 @@ cdef extern from *:
     const int NNDL_OPENMP
     const char* NNDL_COMPILER
 
-# Adam divides and takes roots, which wide vectors do several times as fast: the compiler makes a version for each, and
-# the loader takes the best. None fuses a product with a sum, so all give the same bits.
+# Adam divides and takes roots, which wider vectors do faster: the compiler makes a version for each width, and the
+# loader takes the best. None fuses a product with a sum, so all give the same bits.
 cdef extern from *:
     """
     #if defined(__x86_64__) && defined(__GLIBC__)

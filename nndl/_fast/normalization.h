@@ -2,8 +2,8 @@
 
    A set is some planes of `size` numbers each, `step` apart: for batch norm the planes of one channel in all images, for
    group norm those of one group of channels in one image. gamma and beta move on by `each` from plane to plane
-   (0: one channel, 1: every plane its own). Statistics are the set's own, computed plane by plane in two passes and joined
-   in double precision (Chan, Golub and LeVeque 1983), or given: then `fixed` is 1 and they count as constants. */
+   (0: one channel, 1: every plane its own). Statistics are the set's own, from sums of what differs from the mean of its
+   first plane, joined in double precision; or they are given: then `fixed` is 1 and they count as constants. */
 
 enum { LANES = 4, BLOCK = 1024 }; /* sums kept side by side, or each addition would wait for the one before it; numbers that
                                      they take in before they are added to a sum in double precision */
