@@ -32,7 +32,7 @@ lab: .venv/lab ## open the chapters in JupyterLab
 	$(IN_VENV) jupyter lab --notebook-dir=book/chapters
 
 execute: install ## run the notebooks again and store their outputs
-	.venv/bin/python tools/execute_notebooks.py book/chapters/*.ipynb
+	.venv/bin/python tools/execute_notebooks.py book/*/*.ipynb
 
 lint: .venv/dev ## check style and types
 	$(IN_VENV) ruff check

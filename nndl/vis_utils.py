@@ -13,6 +13,7 @@ from ._arguments import Array, number, whole_number
 __all__ = [
     "PALETTE",
     "draw_graph",
+    "plot_progress",
     "plot_training",
     "show_images",
     "use_book_style",
@@ -217,6 +218,53 @@ def plot_training(solver: Any) -> Any:
     right.set(xlabel="epoch", ylabel="accuracy (%)")
     right.xaxis.get_major_locator().set_params(integer=True)
     right.legend()
+    return figure
+
+
+def plot_progress(records: Sequence[Mapping[str, Any]]) -> Any:
+    """Draw what each chapter's best network reached: a row a chapter, a bar an image set.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        For each chapter its number `chapter`, the name of its best `network`, and the
+        validation accuracies, 0 to 1, on the two image sets: `shapes` and `cifar10`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If there are no records, or one lacks an entry.
+    """
+    import matplotlib.pyplot as plt
+
+    if not records:
+        raise ValueError("`records` must hold at least one record.")
+    for record in records:
+        for key in ("chapter", "network", "shapes", "cifar10"):
+            if key not in record:
+                raise ValueError(f"`records` has a record without {key!r}: {record}.")
+    figure, ax = plt.subplots(figsize=(7, 1.2 + 0.6 * len(records)))
+    rows = np.arange(len(records))
+    sets = (
+        ("shapes", "drawn shapes", "blue", -0.2),
+        ("cifar10", "CIFAR-10", "orange", 0.2),
+    )
+    for key, label, colour, offset in sets:
+        percent = [100 * record[key] for record in records]
+        ax.barh(rows + offset, percent, height=0.36, color=PALETTE[colour], label=label)
+        for row, value in zip(rows + offset, percent, strict=True):
+            ax.text(value + 0.8, row, f"{value:.0f}", va="center", fontsize=11)
+    names = [f"{record['chapter']}  {record['network']}" for record in records]
+    ax.set(
+        yticks=rows, yticklabels=names, xlim=(0, 100), xlabel="validation accuracy (%)"
+    )
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -112,3 +113,48 @@ def test_a_notebook_that_fails_is_left_as_it_was(notebooks, capsys):
     assert path.read_bytes() == before
     assert "RuntimeError" in capsys.readouterr().err
     assert list(path.parent.iterdir()) == [path]
+
+
+# ---- record_progress -----------------------------------------------------------------
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    """Return the tool, and a function that writes a chapter of code cells."""
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    pytest.importorskip("nbclient", reason="nbclient is not installed")
+
+    def write(name: str, *sources: str) -> Path:
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        path = tmp_path / name
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        return path
+
+    return load("record_progress"), write
+
+
+MEASURED = (
+    "import os; best_network = 'a net'\n"
+    "best_val_acc = {'shapes': 0.25, 'cifar10': 0.5}[os.environ['NNDL_DATASET']]"
+)
+
+
+def test_each_chapters_best_network_is_recorded_on_both_image_sets(recorder, tmp_path):
+    tool, write = recorder
+    two = write("02-b.ipynb", MEASURED, "plot_progress(); raise RuntimeError")
+    one = write("01-a.ipynb", MEASURED, "plot_progress()")
+    assert tool.main([str(two), str(one)]) == 0
+    assert json.loads((tmp_path / "progress.json").read_text()) == [
+        {"chapter": 1, "network": "a net", "shapes": 0.25, "cifar10": 0.5},
+        {"chapter": 2, "network": "a net", "shapes": 0.25, "cifar10": 0.5},
+    ]
+
+
+def test_a_chapter_that_draws_no_progress_is_an_error_and_nothing_is_recorded(
+    recorder, tmp_path
+):
+    tool, write = recorder
+    path = write("01-a.ipynb", MEASURED)
+    with pytest.raises(ValueError, match="no cell calls plot_progress"):
+        tool.main([str(path)])
+    assert not (tmp_path / "progress.json").exists()

@@ -8,6 +8,7 @@ import pytest
 from nndl.vis_utils import (
     PALETTE,
     draw_graph,
+    plot_progress,
     plot_training,
     show_images,
     use_book_style,
@@ -239,6 +240,46 @@ def test_an_edge_to_an_unknown_node_is_an_error_that_names_it_and_leaves_no_figu
 def test_a_graph_without_nodes_is_an_error():
     with pytest.raises(ValueError, match="`nodes` must"):
         draw_graph({}, [])
+
+
+# ---- progress ------------------------------------------------------------------------
+
+RECORDS = [
+    {"chapter": 1, "network": "five hidden layers", "shapes": 0.5, "cifar10": 0.25},
+    {"chapter": 2, "network": "Adam", "shapes": 0.625, "cifar10": 0.375},
+]
+
+
+def test_progress_has_a_row_a_chapter_and_a_bar_an_image_set_in_percent():
+    (ax,) = plot_progress(RECORDS).axes
+    assert sorted(bar.get_width() for bar in ax.patches) == [25, 37.5, 50, 62.5]
+    rows = {round(bar.get_y() + bar.get_height() / 2): [] for bar in ax.patches}
+    for bar in ax.patches:
+        rows[round(bar.get_y() + bar.get_height() / 2)].append(bar.get_width())
+    assert rows == {0: [50, 25], 1: [62.5, 37.5]}
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["1  five hidden layers", "2  Adam"]
+
+
+def test_progress_writes_each_percentage_beside_its_bar():
+    (ax,) = plot_progress(RECORDS).axes
+    assert {text.get_text() for text in ax.texts} == {"50", "25", "62", "38"}
+
+
+def test_progress_without_records_is_an_error(figures):
+    with pytest.raises(ValueError, match="`records` must hold at least one"):
+        plot_progress([])
+    assert figures.get_fignums() == []
+
+
+@pytest.mark.parametrize("key", ["chapter", "network", "shapes", "cifar10"])
+def test_a_record_of_progress_that_lacks_an_entry_is_an_error_that_names_it(
+    key, figures
+):
+    record = {name: value for name, value in RECORDS[1].items() if name != key}
+    with pytest.raises(ValueError, match=f"`records` has a record without '{key}'"):
+        plot_progress([RECORDS[0], record])
+    assert figures.get_fignums() == []
 
 
 # ---- the style -----------------------------------------------------------------------
