@@ -229,6 +229,7 @@ def plot_progress(records: Sequence[Mapping[str, Any]]) -> Any:
     records : sequence of dict
         For each chapter its number `chapter`, the name of its best `network`, and the
         validation accuracies, 0 to 1, on the two image sets: `shapes` and `cifar10`.
+        A `cifar10_note`, if there is one, says what is special about that copy.
 
     Returns
     -------
@@ -249,9 +250,10 @@ def plot_progress(records: Sequence[Mapping[str, Any]]) -> Any:
                 raise ValueError(f"`records` has a record without {key!r}: {record}.")
     figure, ax = plt.subplots(figsize=(7, 1.2 + 0.6 * len(records)))
     rows = np.arange(len(records))
+    notes = sorted({record.get("cifar10_note", "") for record in records} - {""})
     sets = (
         ("shapes", "drawn shapes", "blue", -0.2),
-        ("cifar10", "CIFAR-10", "orange", 0.2),
+        ("cifar10", ", ".join(["CIFAR-10", *notes]), "orange", 0.2),
     )
     for key, label, colour, offset in sets:
         percent = [100 * record[key] for record in records]

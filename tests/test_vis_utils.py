@@ -266,6 +266,13 @@ def test_progress_writes_each_percentage_beside_its_bar():
     assert {text.get_text() for text in ax.texts} == {"50", "25", "62", "38"}
 
 
+def test_progress_says_what_is_special_about_the_copy_of_cifar10():
+    records = [RECORDS[0], RECORDS[1] | {"cifar10_note": "re-encoded"}]
+    (legend,) = plot_progress(records).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["drawn shapes", "CIFAR-10, re-encoded"]
+
+
 def test_progress_without_records_is_an_error(figures):
     with pytest.raises(ValueError, match="`records` must hold at least one"):
         plot_progress([])

@@ -1,15 +1,17 @@
 """Measures what each chapter's best network reaches on both image sets, and writes it down.
 
-    python tools/record_progress.py book/chapters/*.ipynb
+    python tools/record_progress.py [--note "re-encoded as JPEG"] book/chapters/*.ipynb
 
 A chapter names its best network, `best_network`, and that network's validation accuracy,
 `best_val_acc`, in some cell before the one that calls `plot_progress`. The results go to
 `progress.json` beside the notebooks; the records of other chapters stay. CIFAR-10 must be
-on the machine: `nndl data fetch cifar10`, or `NNDL_DATA`.
+on the machine: `nndl data fetch cifar10`, or `NNDL_DATA`. If its files are not the official
+ones, say so with `--note`, which is recorded and shown.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -46,11 +48,13 @@ def measure(path: Path, image_set: str) -> tuple[str, float]:
     return network, accuracy
 
 
-def record(path: Path) -> dict[str, Any]:
+def record(path: Path, note: str | None) -> dict[str, Any]:
     """Return the record of the chapter at `path`."""
     result: dict[str, Any] = {"chapter": int(path.name.split("-")[0])}
     for image_set in SETS:
         result["network"], result[image_set] = measure(path, image_set)
+    if note:
+        result["cifar10_note"] = note
     return result
 
 
@@ -64,16 +68,18 @@ def store(new: dict[str, Any], path: Path) -> None:
     os.replace(part, path)
 
 
-def main(paths: list[str]) -> int:
-    if not paths:
-        print(__doc__)
-        return 2
-    for path in map(Path, paths):
-        result = record(path)
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("chapters", nargs="+", type=Path, help="notebooks")
+    parser.add_argument("--note", help="what is special about this copy of CIFAR-10")
+    asked = parser.parse_args(arguments)
+    for path in asked.chapters:
+        result = record(path, asked.note)
         print(result, flush=True)
         store(result, path.parent / "progress.json")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
