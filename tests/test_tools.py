@@ -167,3 +167,91 @@ def test_a_chapter_that_draws_no_progress_is_an_error_and_nothing_is_recorded(
     with pytest.raises(ValueError, match="no cell calls plot_progress"):
         tool.main([str(path)])
     assert not (tmp_path / "progress.json").exists()
+
+
+# ---- record_ladder -------------------------------------------------------------------
+
+LADDER = """
+import os
+from collections import namedtuple
+import numpy as np
+Net = namedtuple("Net", "name")
+def accuracy(net, X, y, mirrored=False):
+    assert len(X) == len(y)
+    return {"plain": 0.25, "mean": 0.375}[net.name] + 0.5 * mirrored
+def climb(data, width, epochs, rng):
+    assert os.environ["NNDL_DATASET"] == "cifar10"
+    for name in ("first", "second"):
+        yield {"name": name, "net": Net("plain"), "averaged net": Net("mean"), "averaged": 0.5,
+               "mirrored": 0.625, "seconds": [1.0] * epochs, "val_acc": [0.125] * epochs}
+pixel_std = 2.0
+images = np.zeros((7, 3, 2, 2))
+scaled = {f"X_{part}": images for part in ("train", "val")} | {"y_train": np.zeros(7)}
+"""
+
+
+@pytest.fixture
+def ladder(monkeypatch, tmp_path):
+    """Return the tool, looking at a chapter of a few lines, and where its result goes."""
+    pytest.importorskip("torch", reason="PyTorch (the extra `oracle`) is not installed")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    import numpy as np
+
+    import nndl
+
+    sources = [LADDER, "open('ladder-cifar10.json')", "climbed = list(climb(0, 1, 1))"]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    path, result = tmp_path / "chapter.ipynb", tmp_path / "recorded" / "ladder.json"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    tool = load("record_ladder")
+    monkeypatch.setattr(tool, "CHAPTER", path)
+    monkeypatch.setattr(tool, "RESULT", result)
+    for name in (*tool.ONE_THREAD, "NNDL_DATASET", "MPLBACKEND"):
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+    test = {"X_test": np.zeros((5, 3, 2, 2)), "y_test": np.zeros(5)}
+    monkeypatch.setattr(nndl.data, "load", lambda name, num_test: test)
+    return tool, result
+
+
+def test_the_ladder_is_recorded_with_what_was_run_and_where(ladder):
+    tool, path = ladder
+    tool.main(["--epochs", "2", "--seed", "3"])
+    result = json.loads(path.read_text())
+    assert result["rungs"][1] == {
+        "name": "second", "seconds": [1.0, 1.0], "val_acc": [0.125, 0.125],
+        "val_acc_averaged": 0.5, "val_acc_mirrored": 0.625, "train_acc": 0.25,
+        "test_acc": 0.25, "test_acc_averaged_mirrored": 0.875,
+    }  # fmt: skip
+    assert result["settings"] | {"epochs": 2, "seed": 3} == result["settings"]
+    assert result["images"] == {"training": 7, "validation": 7, "test": 5}
+    assert "re-encoded as JPEG" in result["data"]
+    assert {"nndl", "revision", "torch"} <= result["versions"].keys()
+
+
+def test_the_peer_learns_from_the_same_weights_and_minibatches(ladder):
+    import numpy as np
+
+    tool, _ = ladder
+
+    class Net:
+        stages = ((2,), (3,))
+
+        def __init__(self):
+            rng = np.random.default_rng(0)
+            shapes = {"W1": (2, 3, 3, 3), "W2": (3, 2, 3, 3), "W3": (3 * 8 * 8, 10)}
+            self.params = {
+                name: rng.normal(scale=0.1, size=shape).astype(np.float32)
+                for name, shape in shapes.items()
+            } | {f"b{i}": np.zeros(n, np.float32) for i, n in ((1, 2), (2, 3), (3, 10))}
+
+    y = np.arange(60) % 10
+    X = np.zeros((60, 3, 32, 32), np.float32)
+    X[np.arange(60), 0, 3 * y, 5] = 9.0  # each class lights a pixel of its own
+    data = {"X_train": X, "y_train": y, "X_val": X, "y_val": y}
+    twice = [
+        tool.train_with_pytorch(Net(), data, 30, batch_size=20, rate=4e-3, seed=seed)
+        for seed in (0, 0)
+    ]
+    assert twice[0]["val_acc"] == twice[1]["val_acc"]
+    assert twice[0]["val_acc"][-1] > 0.9
+    assert len(twice[0]["seconds"]) == 30

@@ -22,14 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NNDL_NUM_THREADS"):
-    os.environ[variable] = "1"
-os.environ["NNDL_DATASET"] = "cifar10"
-os.environ["MPLBACKEND"] = "agg"
-
 ROOT = Path(__file__).parents[1]
 CHAPTER = ROOT / "book" / "chapters" / "09-going-further.ipynb"
 RESULT = ROOT / "book" / "experiments" / "ladder-cifar10.json"
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NNDL_NUM_THREADS")
 #: The comparison needs no schedule, augmentation or smoothing to be implemented twice.
 COMPARED = "+ third convolution"
 
@@ -114,7 +110,36 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def main() -> int:
+def describe(rung: dict[str, Any], names: dict[str, Any], test: Any) -> dict[str, Any]:
+    """Return what a rung reached, in numbers; `names` are the chapter's."""
+    accuracy, scaled = names["accuracy"], names["scaled"]
+    looks = {
+        "val_acc_averaged": rung["averaged"],
+        "val_acc_mirrored": rung["mirrored"],
+        "train_acc": accuracy(
+            rung["net"], scaled["X_train"][:5000], scaled["y_train"][:5000]
+        ),
+        "test_acc": accuracy(rung["net"], *test),
+        "test_acc_averaged_mirrored": accuracy(
+            rung["averaged net"], *test, mirrored=True
+        ),
+    }
+    return {
+        "name": rung["name"],
+        "seconds": [round(s, 2) for s in rung["seconds"]],
+        "val_acc": [round(float(a), 4) for a in rung["val_acc"]],
+    } | {name: round(float(value), 4) for name, value in looks.items()}
+
+
+def store(result: dict[str, Any], path: Path) -> None:
+    """Write `result` to the file at `path`, in one step."""
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--width", type=int, default=12, help="filters of the first layer"
@@ -122,52 +147,29 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--pytorch-epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
 
+    # Threads are counted when NumPy is first imported.
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    os.environ.update(NNDL_DATASET="cifar10", MPLBACKEND="agg")
     import numpy as np
+    import torch
 
     import nndl
 
     names = chapter()
-    accuracy, scaled = names["accuracy"], names["scaled"]
+    scaled = names["scaled"]
     everything = nndl.data.load("cifar10", num_test=None)
-    X_test = everything["X_test"] / names["pixel_std"]
-    y_test = everything["y_test"]
+    test = everything["X_test"] / names["pixel_std"], everything["y_test"]
 
-    rungs, pytorch = [], None
+    rungs, pytorch = [], {}
     for rung in names["climb"](scaled, asked.width, asked.epochs, asked.seed):
-        rungs.append(
-            {
-                "name": rung["name"],
-                "seconds": [round(s, 2) for s in rung["seconds"]],
-                "val_acc": [round(float(a), 4) for a in rung["val_acc"]],
-                "val_acc_averaged": round(float(rung["averaged"]), 4),
-                "val_acc_mirrored": round(float(rung["mirrored"]), 4),
-                "train_acc": round(
-                    float(
-                        accuracy(
-                            rung["net"],
-                            scaled["X_train"][:5000],
-                            scaled["y_train"][:5000],
-                        )
-                    ),
-                    4,
-                ),
-                "test_acc": round(float(accuracy(rung["net"], X_test, y_test)), 4),
-                "test_acc_averaged_mirrored": round(
-                    float(
-                        accuracy(rung["averaged net"], X_test, y_test, mirrored=True)
-                    ),
-                    4,
-                ),
-            }
-        )
+        rungs.append(describe(rung, names, test))
         print(rungs[-1], flush=True)
         if rung["name"] == COMPARED:
             stages = [[asked.width * 2**i] for i in range(3)]
-            fresh = names["StagedNet"](stages, rng=asked.seed)
             pytorch = train_with_pytorch(
-                fresh,
+                names["StagedNet"](stages, rng=asked.seed),
                 scaled,
                 min(asked.epochs, asked.pytorch_epochs),
                 batch_size=50,
@@ -175,14 +177,12 @@ def main() -> int:
                 seed=asked.seed,
             )
             print(pytorch, flush=True)
-    import torch
-
     result = {
         "data": "CIFAR-10 in the official layout, its images re-encoded as JPEG",
         "images": {
             "training": len(scaled["X_train"]),
             "validation": len(scaled["X_val"]),
-            "test": len(X_test),
+            "test": len(test[1]),
         },
         "settings": {
             "width": asked.width,
@@ -207,14 +207,10 @@ def main() -> int:
             "torch": torch.__version__,
         },
         "rungs": rungs,
-        "pytorch": {"same_as": COMPARED} | (pytorch or {}),
+        "pytorch": {"same_as": COMPARED} | pytorch,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    part = RESULT.with_suffix(".part")
-    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, RESULT)
-    return 0
+    store(result, RESULT)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[1:])
