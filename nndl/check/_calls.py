@@ -1,0 +1,197 @@
+"""Calls a reader's function: not for too long, on copies, and with a memory of what went
+wrong where.
+
+What a reader's function may do wrong besides computing something else is raised as
+`Trouble`, which says it in the reader's words: an exception with the line of their own code,
+a call that does not end, a wrong number of results, arguments that were changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import ctypes
+import inspect
+import io
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Trouble(Exception):
+    """What keeps a call from giving something to compare."""
+
+    def __init__(self, cause: str, problem: str, why: str = "", line: str = "") -> None:
+        super().__init__(problem)
+        self.cause, self.problem, self.why, self.line = cause, problem, why, line
+
+
+class Guarded:
+    """A reader's function, called so that whatever it does can be told.
+
+    Attributes
+    ----------
+    changed : set of str
+        The arrays among the arguments that some call has changed.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        parameters: Sequence[str],
+        returns: Sequence[str],
+        seconds: float,
+    ) -> None:
+        self.function, self.parameters, self.returns = function, parameters, returns
+        self.seconds = seconds
+        self.changed: set[str] = set()
+        self._calls = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        before = copy.deepcopy([a for a in arguments if isinstance(a, np.ndarray)])
+        result = self._result(arguments)
+        arrays = [
+            (name, argument)
+            for name, argument in zip(self.parameters, arguments, strict=True)
+            if isinstance(argument, np.ndarray)
+        ]
+        for (name, argument), original in zip(arrays, before, strict=True):
+            if not np.array_equal(argument, original, equal_nan=True):
+                self.changed.add(name)
+        self._check_arity(result)
+        return result
+
+    def _result(self, arguments: Sequence[Any]) -> Any:
+        # What the first call prints may be the reader's search for a fault; the others repeat it.
+        self._calls += 1
+        quiet = contextlib.nullcontext() if self._calls == 1 else _muted()
+        try:
+            with quiet, warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                with time_limit(self.seconds):
+                    return self.function(*arguments)
+        except OutOfTime as error:
+            raise Trouble(
+                "time-limit",
+                f"had not returned after {self.seconds:g} s, on a few numbers",
+                "A loop probably never ends, or runs over something far too large.",
+                line_of(error, self.function),
+            ) from None
+        except (Exception, SystemExit) as error:
+            message = str(error).strip() or "without a message"
+            raise Trouble(
+                "exception",
+                f"raised {type(error).__name__}: {message}",
+                "",
+                line_of(error, self.function),
+            ) from error
+
+    def _check_arity(self, result: Any) -> None:
+        wanted = ", ".join(self.returns)
+        if result is None:
+            raise Trouble(
+                "arity",
+                f"returned None, and must return {wanted}",
+                "A function without a `return` at its end returns None.",
+            )
+        if len(self.returns) == 1:
+            if isinstance(result, tuple | list):
+                raise Trouble(
+                    "arity",
+                    f"returned a {type(result).__name__} of {len(result)}, and must return the array "
+                    f"{wanted} alone",
+                )
+            return
+        if not isinstance(result, tuple | list):
+            raise Trouble(
+                "arity",
+                f"returned one {type(result).__name__}, and must return {len(self.returns)} things: "
+                f"{wanted}",
+            )
+        if len(result) != len(self.returns):
+            raise Trouble(
+                "arity",
+                f"returned {len(result)} things, and must return {len(self.returns)}: {wanted}",
+            )
+
+
+def check_signature(function: Callable[..., Any], parameters: Sequence[str]) -> None:
+    """Raise `Trouble` unless `function` can be called with these arguments, by
+    position."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # built into an extension that does not tell
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        raise Trouble(
+            "signature",
+            f"is called as ({', '.join(parameters)}), which its parameters {signature} do not take",
+            "Its parameters must be those of the exercise, in their order.",
+        ) from None
+
+
+# ---- the reader's line ---------------------------------------------------------------
+
+
+def line_of(error: BaseException, function: Callable[..., Any]) -> str:
+    """Return the last line of the reader's own file that the error passed through."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return ""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == code.co_filename
+    ]
+    if not frames:
+        return ""
+    return f"line {frames[-1].lineno}: {(frames[-1].line or '').strip()}".rstrip(": ")
+
+
+def _muted() -> contextlib.AbstractContextManager[Any]:
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+# ---- the time limit ------------------------------------------------------------------
+
+
+class OutOfTime(BaseException):
+    """Raised inside a function that runs for too long; `except Exception` does not stop
+    it."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTime` in this thread if the block takes longer than `seconds`.
+
+    It is raised between two steps of the interpreter, on any system and in any thread; a
+    single call into compiled code runs to its end first.
+    """
+    caller = ctypes.c_ulong(threading.get_ident())
+    interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    done, lock = threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        if done.wait(seconds):
+            return
+        while not done.is_set():
+            with lock:
+                if not done.is_set():
+                    interrupt(caller, ctypes.py_object(OutOfTime))
+            done.wait(0.1)  # once more, should the function have swallowed it
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        with lock:
+            done.set()
+            interrupt(caller, None)
+        watcher.join()

@@ -1,0 +1,332 @@
+"""Finds the most likely reason why a result is wrong.
+
+First the specification's known mistakes: does a wrong twin give the reader's own numbers,
+in every case? Then, for what no twin explains, patterns that any array may show: a constant
+factor, a sign, a transposition, an axis not summed over, wrong only at the borders.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._compare import as_array, difference, same
+from ._specification import EDGE_CASES, TEST_MODE, Case, Outputs, Specification
+
+
+class Observed(NamedTuple):
+    """What a case gave, and what it must give."""
+
+    case: Case
+    got: Outputs
+    expected: Outputs
+
+
+class Diagnosis(NamedTuple):
+    """A cause, by its short name and in a sentence."""
+
+    cause: str
+    why: str
+
+
+class Pair(NamedTuple):
+    """One output in one case, as arrays."""
+
+    case: Case
+    got: np.ndarray
+    expected: np.ndarray
+
+    @property
+    def right(self) -> bool:
+        return same(self.got, self.expected)
+
+
+def diagnose(
+    specification: Specification, output: str, observed: Sequence[Observed]
+) -> Diagnosis:
+    """Return the most likely reason why `output` is wrong in some of the cases."""
+    known = _known_mistake(specification, output, observed)
+    if known is not None:
+        return known
+    pairs = []
+    for case, got, expected in observed:
+        left, right = as_array(got.get(output)), as_array(expected[output])
+        if left is not None and right is not None:
+            pairs.append(Pair(case, left, right))
+    wrong = [pair for pair in pairs if not pair.right]
+    right = [pair for pair in pairs if pair.right]
+    for pattern in PATTERNS:
+        found = pattern(output, wrong, right)
+        if found is not None:
+            return found
+    return Diagnosis("unknown", "")
+
+
+# ---- known mistakes ------------------------------------------------------------------
+
+
+def _known_mistake(
+    specification: Specification, output: str, observed: Sequence[Observed]
+) -> Diagnosis | None:
+    """Return the mistake whose twin gives the reader's results in every case, and the
+    most wrong ones."""
+    best, most = None, 0
+    for mistake in specification.mistakes:
+        wrong = 0
+        for case, got, expected in observed:
+            twin = _outputs_of_twin(specification, mistake.twin, case).get(output)
+            if not same(got.get(output), twin):
+                break
+            wrong += not same(twin, expected[output])
+        else:
+            if wrong > most:
+                best, most = mistake, wrong
+    return None if best is None else Diagnosis(best.cause, best.why)
+
+
+def _outputs_of_twin(
+    specification: Specification, twin: Callable[..., Any], case: Case
+) -> Outputs:
+    """Return what a wrong twin gives; nothing where it fails altogether."""
+    try:
+        with np.errstate(all="ignore"):
+            return specification.observe(twin, specification.reference_forward(), case)
+    except Exception:
+        return {}
+
+
+# ---- patterns ------------------------------------------------------------------------
+# Each is given the wrong results and the right ones, and returns a diagnosis or None.
+
+
+def shape(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for a transposition, a flattening, an axis too many or too few."""
+    pairs = [pair for pair in wrong if pair.got.shape != pair.expected.shape]
+    if not pairs:
+        return None
+    if all(same(got.T, expected) for _, got, expected in pairs):
+        return Diagnosis(
+            "transposed", f"`{output}` is right, but transposed: its axes are in the opposite order."
+        )
+    if all(got.size == expected.size for _, got, expected in pairs):
+        if all(same(got.reshape(expected.shape), expected) for _, got, expected in pairs):
+            return Diagnosis(
+                "reshape", f"The numbers of `{output}` are right, but in another shape: reshape them."
+            )
+        return Diagnosis(
+            "reshape",
+            f"`{output}` has as many numbers as it must, but in another shape.",
+        )
+    axes = [_summed_axes(got, expected) for _, got, expected in pairs]
+    if all(axis is not None and axis == axes[0] for axis in axes):
+        return Diagnosis(
+            "not-reduced",
+            f"`{output}` is right before its last step: it still has to be summed over "
+            f"{_axes(axes[0] or ())}.",
+        )
+    if all(got.ndim > expected.ndim for _, got, expected in pairs):
+        return Diagnosis("not-reduced", f"`{output}` has axes that should have been summed over.")
+    if all(got.ndim < expected.ndim for _, got, expected in pairs):
+        return Diagnosis(
+            "reduced-too-far", f"`{output}` has lost axes: it was summed, or flattened, over too many."
+        )
+    if all(got.ndim == expected.ndim == 1 for _, got, expected in pairs):
+        return Diagnosis(
+            "wrong-axis",
+            f"`{output}` has the length of another axis: it was probably summed over the wrong one.",
+        )
+    return None
+
+
+def _summed_axes(got: np.ndarray, expected: np.ndarray) -> tuple[int, ...] | None:
+    """Return the axes of `got` whose sum is `expected`."""
+    for count in range(1, got.ndim + 1):
+        for axes in itertools.combinations(range(got.ndim), count):
+            for keepdims in (False, True):
+                if same(got.sum(axis=axes, keepdims=keepdims), expected):
+                    return axes
+    return None
+
+
+def _axes(axes: tuple[int, ...]) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"the axes {axes}"
+
+
+def zeros(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for an array that was never filled in."""
+    if wrong and all(got.size and not got.any() for _, got, _ in wrong):
+        return Diagnosis("zeros", f"`{output}` is all zeros: was it made and never filled in?")
+    return None
+
+
+def overflow(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for numbers that are not finite where they must be."""
+    if not wrong or not all(
+        got.dtype.kind == "f" and not np.isfinite(got[_finite(got, expected)]).all()
+        for _, got, expected in wrong
+    ):
+        return None
+    if all("large" in case.name for case, _, _ in wrong):
+        return Diagnosis(
+            "overflow",
+            "Large numbers overflow on the way: subtract the largest one before an exponential, and "
+            "divide before you square.",
+        )
+    return Diagnosis(
+        "not-finite",
+        f"`{output}` holds NaN or infinity: something is divided by 0, or is the logarithm or the root "
+        "of a number that may not be.",
+    )
+
+
+def _finite(got: np.ndarray, expected: np.ndarray) -> Any:
+    return np.isfinite(expected) if got.shape == expected.shape else slice(None)
+
+
+def factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for a constant factor, and for the size that it is."""
+    factors = [_ratio(got, expected) for _, got, expected in wrong]
+    if not factors or any(found is None for found in factors):
+        return None
+    found = [float(one) for one in factors if one is not None]
+    if all(math.isclose(one, -1, rel_tol=1e-4) for one in found):
+        return Diagnosis("sign", f"`{output}` has the opposite sign everywhere.")
+    for name, values in _candidates([case for case, _, _ in wrong]):
+        if all(
+            math.isclose(one, value, rel_tol=1e-4)
+            for one, value in zip(found, values, strict=True)
+        ):
+            return Diagnosis("factor", f"`{output}` is {name} everywhere.")
+    if all(math.isclose(one, found[0], rel_tol=1e-4) for one in found):
+        return Diagnosis("factor", f"`{output}` is {found[0]:.4g} times what it should be, everywhere.")
+    return Diagnosis(
+        "factor",
+        f"`{output}` is wrong by one factor for all its numbers, which depends on the sizes.",
+    )
+
+
+def _ratio(got: np.ndarray, expected: np.ndarray) -> float | None:
+    """Return the factor between two arrays, if there is just one."""
+    if got.shape != expected.shape or not np.isfinite(got).all() or not expected.any():
+        return None
+    got, expected = got.astype("float64"), expected.astype("float64")
+    place = np.unravel_index(np.argmax(np.abs(expected)), expected.shape)
+    ratio = float(got[place] / expected[place])
+    return ratio if ratio != 0 and same(got, ratio * expected) else None
+
+
+def _candidates(cases: list[Case]) -> Iterator[tuple[str, list[float]]]:
+    """Yield factors in words, each with its value in every case."""
+    names = [name for name in cases[0].sizes if all(name in case.sizes for case in cases)]
+    products = [(name,) for name in names]
+    products += list(itertools.combinations(names, 2))
+    for product in products:
+        values = [math.prod(case.sizes[name] for name in product) for case in cases]
+        text = " * ".join(product)
+        if all(value in (0, 1) for value in values):
+            continue
+        yield f"too large by the factor {text} (divide by {text})", values
+        yield f"too small by the factor {text} (it was divided by {text})", [1 / v for v in values]
+        yield f"too large by the root of {text}", [math.sqrt(v) for v in values]
+        yield f"too small by the root of {text}", [1 / math.sqrt(v) for v in values]
+    for name in names:
+        values = [case.sizes[name] for case in cases]
+        if all(value > 1 for value in values):
+            yield f"too large by {name} / ({name} - 1)", [v / (v - 1) for v in values]
+            yield f"too small by ({name} - 1) / {name}", [(v - 1) / v for v in values]
+    for number in (2, 3, 4):
+        yield f"{number} times too large", [float(number)] * len(cases)
+        yield f"{number} times too small", [1 / number] * len(cases)
+
+
+def transposed(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for right numbers along the wrong axes."""
+    if not wrong or any(got.shape != expected.shape or got.ndim < 2 for _, got, expected in wrong):
+        return None
+    if all(same(np.swapaxes(got, -1, -2), expected) for _, got, expected in wrong):
+        return Diagnosis("transposed", f"`{output}` is right with its last two axes exchanged.")
+    return None
+
+
+def order(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for right numbers in wrong places."""
+    if wrong and all(
+        got.shape == expected.shape
+        and got.size > 1
+        and same(np.sort(got, axis=None), np.sort(expected, axis=None))
+        for _, got, expected in wrong
+    ):
+        return Diagnosis(
+            "order",
+            f"`{output}` holds the right numbers in the wrong places: look at the order of the axes in a "
+            "reshape or transpose.",
+        )
+    return None
+
+
+def borders(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for images that are wrong only along their edges."""
+    for _, got, expected in wrong:
+        if got.shape != expected.shape or got.ndim != 4 or min(got.shape[2:]) < 3:
+            return None
+        found = difference(got, expected)
+        if found is None or found.wrong[:, :, 1:-1, 1:-1].any():
+            return None
+    if not wrong:
+        return None
+    return Diagnosis(
+        "borders",
+        f"`{output}` is right inside the images and wrong along their borders: look at the padding, and "
+        "at the first and the last window.",
+    )
+
+
+def one_case(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for a result that is right on ordinary inputs and wrong on special ones."""
+    if not right or not wrong or any(p.case.stage not in (TEST_MODE, EDGE_CASES) for p in wrong):
+        return None
+    if all(case.stage == TEST_MODE for case, _, _ in wrong):
+        return Diagnosis("test-mode", "It is right in training, and wrong in test mode only.")
+    names = _enumeration([case.name for case, _, _ in wrong])
+    return Diagnosis("special-case", f"It is right in the ordinary cases, and wrong only for {names}.")
+
+
+def offset(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for a term that is missing, or too much, and is the same along an axis."""
+    if not wrong or any(
+        got.shape != expected.shape or got.size < 2 or not np.isfinite(got).all()
+        for _, got, expected in wrong
+    ):
+        return None
+    gaps = [got.astype("float64") - expected for _, got, expected in wrong]
+    if all(same(gap, np.full_like(gap, gap.flat[0])) for gap in gaps):
+        return Diagnosis(
+            "offset",
+            f"`{output}` is off by the same amount everywhere: a term was left out, or added twice.",
+        )
+    for axis in range(max(gap.ndim for gap in gaps)):
+        if all(
+            gap.ndim > axis
+            and gap.shape[axis] > 1
+            and same(gap, np.broadcast_to(gap.take([0], axis), gap.shape))
+            for gap in gaps
+        ):
+            return Diagnosis(
+                "offset",
+                f"`{output}` is off by an amount that does not change along axis {axis}: a term that "
+                "is the same for all of them was left out, or added twice.",
+            )
+    return None
+
+
+def _enumeration(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+PATTERNS = (
+    shape, zeros, overflow, factor, transposed, order, borders, one_case, offset,
+)  # fmt: skip

@@ -1,0 +1,310 @@
+"""Takes a reader's function through the stages of a check, and stops where going on
+would only confuse."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._calls import Guarded, Trouble, check_signature
+from ._compare import as_array, difference
+from ._diagnosis import Diagnosis, Observed, diagnose
+from ._result import Finding, Result, Stage
+from ._specification import (
+    EDGE_CASES,
+    TEST_MODE,
+    VALUES,
+    Backward,
+    Case,
+    Outputs,
+    Specification,
+)
+
+Function = Callable[..., Any]
+
+#: Each stage, with what it looks at.
+STAGES = {
+    "signature": "can be called as the book calls it",
+    "call": "returns what it must, without an exception",
+    "cache": "the forward pass that makes the cache",
+    "shapes": "of every result",
+    "dtype": "float32 in, float32 out",
+    "inputs": "are left as they were",
+    VALUES: "against the book's own function",
+    TEST_MODE: "with its statistics, without its randomness",
+    EDGE_CASES: "",
+}
+
+
+class Examination:
+    """One check of one function. The stages are its methods, in their order."""
+
+    def __init__(
+        self,
+        specification: Specification,
+        function: Function,
+        forward: Function | None,
+        seconds: float,
+    ) -> None:
+        self.specification, self.raw_function = specification, function
+        self.function = Guarded(function, specification.parameters, specification.returns, seconds)
+        self.forward: Function | None = None
+        self.notes: list[str] = []
+        if isinstance(specification, Backward):
+            self.forward = self._forward(specification, forward, seconds)
+        self.observed: list[Observed] = []
+        self.troubles: list[tuple[Case, Trouble]] = []
+        self.kept: list[tuple[Outputs, Outputs]] = []
+
+    def _forward(
+        self, specification: Backward, forward: Function | None, seconds: float
+    ) -> Function:
+        """Return what makes the cache: the reader's function of that name, else the
+        book's."""
+        name = specification.forward_name
+        self.raw_forward = forward
+        if forward is None:
+            self.notes.append(
+                f"There is no {name} beside it, so the cache came from nndl's own. Name yours with forward=."
+            )
+            return specification.forward_reference
+        belongs = specification.forward_specification
+        return Guarded(forward, belongs.parameters, belongs.returns, seconds)
+
+    def run(self) -> tuple[tuple[Finding, ...], tuple[Stage, ...], tuple[str, ...]]:
+        """Return what was found, how far the stages got, and the notes."""
+        stages: list[Stage] = []
+        findings: list[Finding] = []
+        for name, look in self._stages():
+            looked_at = self._looked_at(name)
+            if looked_at is None:
+                continue
+            if findings:
+                stages.append(Stage(name, "not reached"))
+                continue
+            findings = look()
+            stages.append(Stage(name, "failed" if findings else "passed", looked_at))
+        return tuple(findings), tuple(stages), tuple(self.notes)
+
+    def _stages(self) -> list[tuple[str, Callable[[], list[Finding]]]]:
+        looks = [
+            self.signature, self.cache, self.call, self.shapes, self.dtype, self.inputs,
+            *(lambda stage=stage: self.results(stage) for stage in (VALUES, TEST_MODE, EDGE_CASES)),
+        ]  # fmt: skip
+        names = ["signature", "cache", "call", "shapes", "dtype", "inputs", VALUES, TEST_MODE, EDGE_CASES]
+        return list(zip(names, looks, strict=True))
+
+    def _looked_at(self, stage: str) -> str | None:
+        """Return what a stage looks at, in words; None if it has nothing to look at."""
+        if stage == "cache":
+            if self.forward is self.specification.reference_forward():
+                return None
+            return f"of your {self.specification.forward_name}"
+        if stage in (VALUES, TEST_MODE, EDGE_CASES):
+            names = [case.name for case in self.specification.cases if case.stage == stage]
+            return "; ".join(names) or None
+        return STAGES[stage]
+
+    # ---- the stages ------------------------------------------------------------------
+
+    def signature(self) -> list[Finding]:
+        try:
+            check_signature(self.raw_function, self.specification.parameters)
+        except Trouble as trouble:
+            return [self._finding("signature", trouble)]
+        return []
+
+    def cache(self) -> list[Finding]:
+        """The forward pass must be right before its cache can serve."""
+        assert isinstance(self.specification, Backward)
+        belongs = self.specification.forward_specification
+        for case in self.specification.cases:
+            try:
+                got = belongs.observe(self.forward, None, case)  # type: ignore[arg-type]
+            except Trouble as trouble:
+                problem = f"your {belongs.name}, which makes the cache, {trouble.problem}"
+                why = f"Check {belongs.name} first."
+                return [self._finding("cache", Trouble("forward", problem, why, trouble.line), case)]
+            expected = belongs.expected(case)
+            for output in expected:
+                if not _same(got.get(output), expected[output]):
+                    return [
+                        self._finding(
+                            "cache",
+                            Trouble(
+                                "forward",
+                                f"your {belongs.name}, which makes the cache, gives a wrong `{output}`",
+                                f"Check {belongs.name} first: its backward pass starts from what it stored.",
+                            ),
+                            case,
+                        )
+                    ]
+        return []
+
+    def call(self) -> list[Finding]:
+        """Call the function on every case, and remember what came out."""
+        for case in self.specification.cases:
+            try:
+                got = self.specification.observe(self.function, self.forward, case)
+            except Trouble as trouble:
+                self.troubles.append((case, trouble))
+                # What fails at once fails later too; a second endless loop tells nothing new.
+                if case.stage == VALUES or trouble.cause == "time-limit":
+                    break
+                continue
+            self.kept.append((got, copy.deepcopy(got)))
+            self.observed.append(Observed(case, self.kept[-1][1], self.specification.expected(case)))
+        for case, trouble in self.troubles:
+            if case.stage == VALUES or trouble.cause in ("arity", "time-limit"):
+                return [self._finding("call", self._explained(trouble), case)]
+        return []
+
+    def _explained(self, trouble: Trouble) -> Trouble:
+        """Return the trouble with a guess at why, where a foreign cache may be the
+        reason."""
+        if trouble.cause == "exception" and self.notes:
+            name = self.specification.forward_name
+            why = f"If it unpacks the cache of a {name} of yours, pass that: forward=..."
+            return Trouble(trouble.cause, trouble.problem, why, trouble.line)
+        return trouble
+
+    def shapes(self) -> list[Finding]:
+        findings = []
+        for output in self._outputs():
+            for case, got, expected in self.observed:
+                array, right = as_array(got.get(output)), np.asarray(expected[output])
+                if array is not None and array.shape == right.shape:
+                    continue
+                if array is None:
+                    found = "missing" if got.get(output) is None else "not an array of numbers"
+                    problem = f"`{output}` is {found}; it must have shape {right.shape}"
+                else:
+                    problem = f"`{output}` has shape {array.shape}; it must be {right.shape}"
+                findings.append(self._wrong("shapes", output, case, problem))
+                break
+        return findings
+
+    def dtype(self) -> list[Finding]:
+        case = self.specification.cases[0].in_float32()
+        try:
+            got = self.specification.observe(self.function, self.forward, case)
+        except Trouble as trouble:
+            return [self._finding("dtype", trouble, case)]
+        expected = self.specification.expected(case)
+        findings = []
+        for output, right in expected.items():
+            array = as_array(got.get(output))
+            if np.ndim(right) == 0 or array is None or array.dtype == np.asarray(right).dtype:
+                continue
+            trouble = Trouble(
+                "dtype",
+                f"`{output}` is of {array.dtype} where all inputs are of {np.asarray(right).dtype}",
+                "An array was made without a dtype (`np.zeros(shape)` is float64): make it with the "
+                "dtype of an input, or with `np.zeros_like`.",
+            )
+            findings.append(self._finding("dtype", trouble, case, output))
+        return findings
+
+    def inputs(self) -> list[Finding]:
+        changed = sorted(self.function.changed)
+        if changed:
+            names = ", ".join(f"`{name}`" for name in changed)
+            trouble = Trouble(
+                "modifies-input",
+                f"the call changes {names}, which belongs to the caller",
+                "An operation in place (`-=`, `*=`, `a[mask] = 0`) ran on an argument, or on a view "
+                "of it: work on a copy.",
+            )
+            return [self._finding("inputs", trouble)]
+        for got, before in self.kept:
+            for output, array in got.items():
+                if isinstance(array, np.ndarray) and not _same(array, before[output]):
+                    trouble = Trouble(
+                        "aliasing",
+                        f"a later call changes the `{output}` that an earlier one returned",
+                        "The same array is filled and returned in every call: make a new one each time.",
+                    )
+                    return [self._finding("inputs", trouble, output=output)]
+        return []
+
+    def results(self, stage: str) -> list[Finding]:
+        """Compare every result of the stage's cases with the reference's."""
+        findings = [
+            self._finding(stage, self._special(trouble, case), case)
+            for case, trouble in self.troubles
+            if case.stage == stage
+        ]
+        for output in self._outputs():
+            for case, got, expected in self.observed:
+                if case.stage != stage:
+                    continue
+                found = difference(got[output], expected[output])
+                if found is not None:
+                    problem = _described(output, found, np.asarray(expected[output]))
+                    findings.append(self._wrong(stage, output, case, problem))
+                    break
+        return findings
+
+    # ---- findings --------------------------------------------------------------------
+
+    def _outputs(self) -> list[str]:
+        return list(self.observed[0].expected) if self.observed else []
+
+    def _special(self, trouble: Trouble, case: Case) -> Trouble:
+        why = trouble.why or f"It runs in the ordinary cases, and not for {case.name}."
+        return Trouble(trouble.cause, trouble.problem, why, trouble.line)
+
+    def _wrong(self, stage: str, output: str, case: Case, problem: str) -> Finding:
+        diagnosis: Diagnosis = diagnose(self.specification, output, self.observed)
+        trouble = Trouble(diagnosis.cause, problem, diagnosis.why)
+        return self._finding(stage, trouble, case, output)
+
+    def _finding(
+        self, stage: str, trouble: Trouble, case: Case | None = None, output: str = ""
+    ) -> Finding:
+        return Finding(
+            stage=stage,
+            output=output,
+            case=case.name if case else "",
+            where=trouble.problem,
+            cause=trouble.cause,
+            why=trouble.why,
+            formula=self.specification.formulas.get(output, ""),
+            read=self.specification.read,
+            line=trouble.line,
+        )
+
+
+def _described(output: str, found: Any, expected: np.ndarray) -> str:
+    """Return what is wrong with an array in a sentence."""
+    if expected.ndim == 0:
+        return f"`{output}` is {found.got:.6g}; it should be {found.expected:.6g}"
+    index = ", ".join(str(i) for i in found.worst)
+    return (
+        f"`{output}` is wrong in {found.count} of {expected.size} numbers, most at [{index}]: "
+        f"yours is {found.got:.6g}, it should be {found.expected:.6g}"
+    )
+
+
+def _same(got: Any, expected: Any) -> bool:
+    left, right = as_array(got), as_array(expected)
+    if left is None or right is None:
+        return left is None and right is None
+    return left.shape == right.shape and difference(left, right) is None
+
+
+def examine(
+    specification: Specification,
+    function: Function,
+    forward: Function | None,
+    hint: int,
+    seconds: float,
+    extra_notes: Sequence[str] = (),
+) -> Result:
+    """Check `function` against its specification."""
+    findings, stages, notes = Examination(specification, function, forward, seconds).run()
+    name = getattr(function, "__name__", specification.name)
+    return Result(name, findings, stages, (*notes, *extra_notes), hint)
