@@ -72,7 +72,7 @@ def check(
     if hint > 3:
         raise ValueError(f"`hint` must be 1, 2 or 3, but is {hint}.")
     time_limit = number("time_limit", time_limit, above=0)
-    specification = specifications.find(name or getattr(function, "__name__", ""))
+    specification = specifications.find(str(name or getattr(function, "__name__", "")))
     if forward is None and specification.forward_name:
         forward = _beside(function, specification.forward_name)
     return _examination.examine(specification, function, forward, hint, time_limit)

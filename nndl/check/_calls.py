@@ -61,7 +61,7 @@ class Guarded:
         ]
         for (name, argument), original in zip(arrays, before, strict=True):
             if not np.array_equal(argument, original, equal_nan=True):
-                self.changed.add(name)
+                self.changed.add(f"`{name}`")
         self._check_arity(result)
         return result
 

@@ -20,7 +20,7 @@ class Difference(NamedTuple):
     expected: float
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return int(self.wrong.sum())
 
 

@@ -57,13 +57,17 @@ def diagnose(
         left, right = as_array(got.get(output)), as_array(expected[output])
         if left is not None and right is not None:
             pairs.append(Pair(case, left, right))
-    wrong = [pair for pair in pairs if not pair.right]
-    right = [pair for pair in pairs if pair.right]
+    wrongs = [pair for pair in pairs if not pair.right]
+    rights = [pair for pair in pairs if pair.right]
     for pattern in PATTERNS:
-        found = pattern(output, wrong, right)
+        found = pattern(output, wrongs, rights)
         if found is not None:
             return found
-    return Diagnosis("unknown", "")
+    return Diagnosis(
+        "unknown",
+        "None of the mistakes known here gives these numbers. Follow the smallest case by hand, and "
+        "compare every step.",
+    )
 
 
 # ---- known mistakes ------------------------------------------------------------------
@@ -110,12 +114,16 @@ def shape(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None
         return None
     if all(same(got.T, expected) for _, got, expected in pairs):
         return Diagnosis(
-            "transposed", f"`{output}` is right, but transposed: its axes are in the opposite order."
+            "transposed",
+            f"`{output}` is right, but transposed: its axes are in the opposite order.",
         )
     if all(got.size == expected.size for _, got, expected in pairs):
-        if all(same(got.reshape(expected.shape), expected) for _, got, expected in pairs):
+        if all(
+            same(got.reshape(expected.shape), expected) for _, got, expected in pairs
+        ):
             return Diagnosis(
-                "reshape", f"The numbers of `{output}` are right, but in another shape: reshape them."
+                "reshape",
+                f"The numbers of `{output}` are right, but in another shape: reshape them.",
             )
         return Diagnosis(
             "reshape",
@@ -129,10 +137,13 @@ def shape(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None
             f"{_axes(axes[0] or ())}.",
         )
     if all(got.ndim > expected.ndim for _, got, expected in pairs):
-        return Diagnosis("not-reduced", f"`{output}` has axes that should have been summed over.")
+        return Diagnosis(
+            "not-reduced", f"`{output}` has axes that should have been summed over."
+        )
     if all(got.ndim < expected.ndim for _, got, expected in pairs):
         return Diagnosis(
-            "reduced-too-far", f"`{output}` has lost axes: it was summed, or flattened, over too many."
+            "reduced-too-far",
+            f"`{output}` has lost axes: it was summed, or flattened, over too many.",
         )
     if all(got.ndim == expected.ndim == 1 for _, got, expected in pairs):
         return Diagnosis(
@@ -159,7 +170,9 @@ def _axes(axes: tuple[int, ...]) -> str:
 def zeros(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
     """Look for an array that was never filled in."""
     if wrong and all(got.size and not got.any() for _, got, _ in wrong):
-        return Diagnosis("zeros", f"`{output}` is all zeros: was it made and never filled in?")
+        return Diagnosis(
+            "zeros", f"`{output}` is all zeros: was it made and never filled in?"
+        )
     return None
 
 
@@ -202,7 +215,10 @@ def factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | Non
         ):
             return Diagnosis("factor", f"`{output}` is {name} everywhere.")
     if all(math.isclose(one, found[0], rel_tol=1e-4) for one in found):
-        return Diagnosis("factor", f"`{output}` is {found[0]:.4g} times what it should be, everywhere.")
+        return Diagnosis(
+            "factor",
+            f"`{output}` is {found[0]:.4g} times what it should be, everywhere.",
+        )
     return Diagnosis(
         "factor",
         f"`{output}` is wrong by one factor for all its numbers, which depends on the sizes.",
@@ -221,16 +237,21 @@ def _ratio(got: np.ndarray, expected: np.ndarray) -> float | None:
 
 def _candidates(cases: list[Case]) -> Iterator[tuple[str, list[float]]]:
     """Yield factors in words, each with its value in every case."""
-    names = [name for name in cases[0].sizes if all(name in case.sizes for case in cases)]
-    products = [(name,) for name in names]
-    products += list(itertools.combinations(names, 2))
+    names = [
+        name for name in cases[0].sizes if all(name in case.sizes for case in cases)
+    ]
+    products: list[tuple[str, ...]] = [(name,) for name in names]
+    products += itertools.combinations(names, 2)
     for product in products:
         values = [math.prod(case.sizes[name] for name in product) for case in cases]
         text = " * ".join(product)
         if all(value in (0, 1) for value in values):
             continue
         yield f"too large by the factor {text} (divide by {text})", values
-        yield f"too small by the factor {text} (it was divided by {text})", [1 / v for v in values]
+        yield (
+            f"too small by the factor {text} (it was divided by {text})",
+            [1 / v for v in values],
+        )
         yield f"too large by the root of {text}", [math.sqrt(v) for v in values]
         yield f"too small by the root of {text}", [1 / math.sqrt(v) for v in values]
     for name in names:
@@ -245,10 +266,14 @@ def _candidates(cases: list[Case]) -> Iterator[tuple[str, list[float]]]:
 
 def transposed(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
     """Look for right numbers along the wrong axes."""
-    if not wrong or any(got.shape != expected.shape or got.ndim < 2 for _, got, expected in wrong):
+    if not wrong or any(
+        got.shape != expected.shape or got.ndim < 2 for _, got, expected in wrong
+    ):
         return None
     if all(same(np.swapaxes(got, -1, -2), expected) for _, got, expected in wrong):
-        return Diagnosis("transposed", f"`{output}` is right with its last two axes exchanged.")
+        return Diagnosis(
+            "transposed", f"`{output}` is right with its last two axes exchanged."
+        )
     return None
 
 
@@ -262,8 +287,8 @@ def order(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None
     ):
         return Diagnosis(
             "order",
-            f"`{output}` holds the right numbers in the wrong places: look at the order of the axes in a "
-            "reshape or transpose.",
+            f"`{output}` holds the right numbers in the wrong places: look at the order of the axes in "
+            "a reshape or transpose.",
         )
     return None
 
@@ -287,12 +312,21 @@ def borders(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | No
 
 def one_case(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
     """Look for a result that is right on ordinary inputs and wrong on special ones."""
-    if not right or not wrong or any(p.case.stage not in (TEST_MODE, EDGE_CASES) for p in wrong):
+    if (
+        not right
+        or not wrong
+        or any(p.case.stage not in (TEST_MODE, EDGE_CASES) for p in wrong)
+    ):
         return None
     if all(case.stage == TEST_MODE for case, _, _ in wrong):
-        return Diagnosis("test-mode", "It is right in training, and wrong in test mode only.")
+        return Diagnosis(
+            "test-mode", "It is right in training, and wrong in test mode only."
+        )
     names = _enumeration([case.name for case, _, _ in wrong])
-    return Diagnosis("special-case", f"It is right in the ordinary cases, and wrong only for {names}.")
+    return Diagnosis(
+        "special-case",
+        f"It is right in the ordinary cases, and wrong only for {names}.",
+    )
 
 
 def offset(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:

@@ -50,7 +50,9 @@ class Examination:
         seconds: float,
     ) -> None:
         self.specification, self.raw_function = specification, function
-        self.function = Guarded(function, specification.parameters, specification.returns, seconds)
+        self.function = Guarded(
+            function, specification.parameters, specification.returns, seconds
+        )
         self.forward: Function | None = None
         self.notes: list[str] = []
         if isinstance(specification, Backward):
@@ -68,9 +70,12 @@ class Examination:
         self.raw_forward = forward
         if forward is None:
             self.notes.append(
-                f"There is no {name} beside it, so the cache came from nndl's own. Name yours with forward=."
+                f"There is no {name} beside it, so the cache is that of nndl's own: "
+                "name yours with forward=."
             )
             return specification.forward_reference
+        if forward is specification.forward_reference:
+            return forward
         belongs = specification.forward_specification
         return Guarded(forward, belongs.parameters, belongs.returns, seconds)
 
@@ -94,7 +99,17 @@ class Examination:
             self.signature, self.cache, self.call, self.shapes, self.dtype, self.inputs,
             *(lambda stage=stage: self.results(stage) for stage in (VALUES, TEST_MODE, EDGE_CASES)),
         ]  # fmt: skip
-        names = ["signature", "cache", "call", "shapes", "dtype", "inputs", VALUES, TEST_MODE, EDGE_CASES]
+        names = [
+            "signature",
+            "cache",
+            "call",
+            "shapes",
+            "dtype",
+            "inputs",
+            VALUES,
+            TEST_MODE,
+            EDGE_CASES,
+        ]
         return list(zip(names, looks, strict=True))
 
     def _looked_at(self, stage: str) -> str | None:
@@ -104,7 +119,9 @@ class Examination:
                 return None
             return f"of your {self.specification.forward_name}"
         if stage in (VALUES, TEST_MODE, EDGE_CASES):
-            names = [case.name for case in self.specification.cases if case.stage == stage]
+            names = [
+                case.name for case in self.specification.cases if case.stage == stage
+            ]
             return "; ".join(names) or None
         return STAGES[stage]
 
@@ -125,9 +142,15 @@ class Examination:
             try:
                 got = belongs.observe(self.forward, None, case)  # type: ignore[arg-type]
             except Trouble as trouble:
-                problem = f"your {belongs.name}, which makes the cache, {trouble.problem}"
+                problem = (
+                    f"your {belongs.name}, which makes the cache, {trouble.problem}"
+                )
                 why = f"Check {belongs.name} first."
-                return [self._finding("cache", Trouble("forward", problem, why, trouble.line), case)]
+                return [
+                    self._finding(
+                        "cache", Trouble("forward", problem, why, trouble.line), case
+                    )
+                ]
             expected = belongs.expected(case)
             for output in expected:
                 if not _same(got.get(output), expected[output]):
@@ -137,7 +160,7 @@ class Examination:
                             Trouble(
                                 "forward",
                                 f"your {belongs.name}, which makes the cache, gives a wrong `{output}`",
-                                f"Check {belongs.name} first: its backward pass starts from what it stored.",
+                                f"Check {belongs.name} first: the backward pass starts from its cache.",
                             ),
                             case,
                         )
@@ -156,7 +179,9 @@ class Examination:
                     break
                 continue
             self.kept.append((got, copy.deepcopy(got)))
-            self.observed.append(Observed(case, self.kept[-1][1], self.specification.expected(case)))
+            self.observed.append(
+                Observed(case, self.kept[-1][1], self.specification.expected(case))
+            )
         for case, trouble in self.troubles:
             if case.stage == VALUES or trouble.cause in ("arity", "time-limit"):
                 return [self._finding("call", self._explained(trouble), case)]
@@ -167,7 +192,9 @@ class Examination:
         reason."""
         if trouble.cause == "exception" and self.notes:
             name = self.specification.forward_name
-            why = f"If it unpacks the cache of a {name} of yours, pass that: forward=..."
+            why = (
+                f"If it unpacks the cache of a {name} of yours, pass that: forward=..."
+            )
             return Trouble(trouble.cause, trouble.problem, why, trouble.line)
         return trouble
 
@@ -179,10 +206,16 @@ class Examination:
                 if array is not None and array.shape == right.shape:
                     continue
                 if array is None:
-                    found = "missing" if got.get(output) is None else "not an array of numbers"
+                    found = (
+                        "missing"
+                        if got.get(output) is None
+                        else "not an array of numbers"
+                    )
                     problem = f"`{output}` is {found}; it must have shape {right.shape}"
                 else:
-                    problem = f"`{output}` has shape {array.shape}; it must be {right.shape}"
+                    problem = (
+                        f"`{output}` has shape {array.shape}; it must be {right.shape}"
+                    )
                 findings.append(self._wrong("shapes", output, case, problem))
                 break
         return findings
@@ -197,37 +230,41 @@ class Examination:
         findings = []
         for output, right in expected.items():
             array = as_array(got.get(output))
-            if np.ndim(right) == 0 or array is None or array.dtype == np.asarray(right).dtype:
+            if (
+                np.ndim(right) == 0
+                or array is None
+                or array.dtype == np.asarray(right).dtype
+            ):
                 continue
-            trouble = Trouble(
+            wrong = Trouble(
                 "dtype",
                 f"`{output}` is of {array.dtype} where all inputs are of {np.asarray(right).dtype}",
                 "An array was made without a dtype (`np.zeros(shape)` is float64): make it with the "
                 "dtype of an input, or with `np.zeros_like`.",
             )
-            findings.append(self._finding("dtype", trouble, case, output))
+            findings.append(self._finding("dtype", wrong, case, output))
         return findings
 
     def inputs(self) -> list[Finding]:
         changed = sorted(self.function.changed)
         if changed:
-            names = ", ".join(f"`{name}`" for name in changed)
-            trouble = Trouble(
+            names = ", ".join(changed)
+            wrong = Trouble(
                 "modifies-input",
                 f"the call changes {names}, which belongs to the caller",
                 "An operation in place (`-=`, `*=`, `a[mask] = 0`) ran on an argument, or on a view "
                 "of it: work on a copy.",
             )
-            return [self._finding("inputs", trouble)]
+            return [self._finding("inputs", wrong)]
         for got, before in self.kept:
             for output, array in got.items():
                 if isinstance(array, np.ndarray) and not _same(array, before[output]):
-                    trouble = Trouble(
+                    wrong = Trouble(
                         "aliasing",
                         f"a later call changes the `{output}` that an earlier one returned",
                         "The same array is filled and returned in every call: make a new one each time.",
                     )
-                    return [self._finding("inputs", trouble, output=output)]
+                    return [self._finding("inputs", wrong, output=output)]
         return []
 
     def results(self, stage: str) -> list[Finding]:
@@ -284,7 +321,7 @@ def _described(output: str, found: Any, expected: np.ndarray) -> str:
         return f"`{output}` is {found.got:.6g}; it should be {found.expected:.6g}"
     index = ", ".join(str(i) for i in found.worst)
     return (
-        f"`{output}` is wrong in {found.count} of {expected.size} numbers, most at [{index}]: "
+        f"`{output}` is wrong in {found.size} of {expected.size} numbers, most at [{index}]: "
         f"yours is {found.got:.6g}, it should be {found.expected:.6g}"
     )
 
@@ -305,6 +342,8 @@ def examine(
     extra_notes: Sequence[str] = (),
 ) -> Result:
     """Check `function` against its specification."""
-    findings, stages, notes = Examination(specification, function, forward, seconds).run()
+    findings, stages, notes = Examination(
+        specification, function, forward, seconds
+    ).run()
     name = getattr(function, "__name__", specification.name)
     return Result(name, findings, stages, (*notes, *extra_notes), hint)

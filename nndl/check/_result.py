@@ -102,7 +102,9 @@ class Result:
         """Return the result as dicts, lists, strings and booleans; nothing is left out,
         whatever `hint` is."""
         return {"name": self.name, "passed": self.passed} | {
-            key: value for key, value in asdict(self).items() if key not in ("name", "hint")
+            key: value
+            for key, value in asdict(self).items()
+            if key not in ("name", "hint")
         }
 
     def to_json(self) -> str:

@@ -10,7 +10,7 @@ recognizes it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,9 @@ class Specification:
     #: The name of the function that makes this one's cache, if it needs one.
     forward_name: str = field(default="", kw_only=True)
 
-    def observe(self, function: Function, forward: Function | None, case: Case) -> Outputs:
+    def observe(
+        self, function: Function, forward: Function | None, case: Case
+    ) -> Outputs:
         """Call `function` on a case, and return by name what is to be compared."""
         raise NotImplementedError
 
@@ -142,7 +144,9 @@ class Specification:
 class Plain(Specification):
     """A function whose results are compared as they are: a loss with its gradient."""
 
-    def observe(self, function: Function, forward: Function | None, case: Case) -> Outputs:
+    def observe(
+        self, function: Function, forward: Function | None, case: Case
+    ) -> Outputs:
         result = function(*case.fresh())
         if len(self.returns) == 1:
             return {self.returns[0]: result}
@@ -159,7 +163,9 @@ class Forward(Specification):
     #: Where that dict stands among the arguments.
     settings: int = -1
 
-    def observe(self, function: Function, forward: Function | None, case: Case) -> Outputs:
+    def observe(
+        self, function: Function, forward: Function | None, case: Case
+    ) -> Outputs:
         arguments = case.fresh()
         out, _ = function(*arguments)
         stored = {key: arguments[self.settings].get(key) for key in self.stores}
@@ -178,14 +184,29 @@ class Backward(Specification):
     #: The specification of the forward function.
     forward_specification: Specification = field(kw_only=True)
 
-    def observe(self, function: Function, forward: Function | None, case: Case) -> Outputs:
+    def observe(
+        self, function: Function, forward: Function | None, case: Case
+    ) -> Outputs:
         assert forward is not None
-        out, cache = forward(*case.fresh())
+        arguments = case.fresh()
+        out, cache = forward(*arguments)
         dout = numbers(*np.shape(out), seed=1).astype(np.asarray(out).dtype)
         result = function(dout, cache)
+        self._note_changes(function, arguments, case)
         if len(self.returns) == 1:
             return {self.returns[0]: result}
         return dict(zip(self.returns, result, strict=True))
+
+    def _note_changes(
+        self, function: Function, arguments: Sequence[Any], case: Case
+    ) -> None:
+        """Tell a guarded function which of the forward pass's arguments it changed."""
+        names = self.forward_specification.parameters
+        for name, now, before in zip(names, arguments, case.arguments, strict=True):
+            if isinstance(now, np.ndarray) and not np.array_equal(
+                now, before, equal_nan=True
+            ):
+                getattr(function, "changed", set()).add(f"`{name}` (through the cache)")
 
     def reference_forward(self) -> Function | None:
         return self.forward_reference
