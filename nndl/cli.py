@@ -1,4 +1,5 @@
-"""The command `nndl`: the data sets and the benchmark, from a terminal."""
+"""The command `nndl`: the data sets, the checks and the benchmark, from a
+terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, or 1 after an error.
+    """Run the command line and return its exit status: 0, or 1 after an error or a failed
+    check.
 
     Parameters
     ----------
@@ -22,18 +24,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except (OSError, ValueError) as error:
         print("nndl:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("nndl: interrupted", file=sys.stderr)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     from .benchmarks import options
+    from .check import _files
 
     parser = argparse.ArgumentParser(
         prog="nndl", description="The tools of a textbook that runs."
@@ -55,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = actions.add_parser("list", help="what there is, and where")
     listing.set_defaults(run=_list)
+
+    checking = commands.add_parser("check", help="what is wrong with your own layers")
+    _files.add_options(checking)
 
     bench = commands.add_parser(
         "bench", help="time the compiled code against its peers"

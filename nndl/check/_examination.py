@@ -59,7 +59,7 @@ class Examination:
             self.forward = self._forward(specification, forward, seconds)
         self.observed: list[Observed] = []
         self.troubles: list[tuple[Case, Trouble]] = []
-        self.kept: list[tuple[Outputs, Outputs]] = []
+        self.first: Outputs = {}
 
     def _forward(
         self, specification: Backward, forward: Function | None, seconds: float
@@ -178,13 +178,13 @@ class Examination:
                 if case.stage == VALUES or trouble.cause == "time-limit":
                     break
                 continue
-            self.kept.append((got, copy.deepcopy(got)))
-            self.observed.append(
-                Observed(case, self.kept[-1][1], self.specification.expected(case))
-            )
-        for case, trouble in self.troubles:
-            if case.stage == VALUES or trouble.cause in ("arity", "time-limit"):
-                return [self._finding("call", self._explained(trouble), case)]
+            self.first = self.first or got
+            # A copy: what was returned may be filled anew by the next call.
+            expected = self.specification.expected(case)
+            self.observed.append(Observed(case, copy.deepcopy(got), expected))
+        for case, first in self.troubles:
+            if case.stage == VALUES or first.cause in ("arity", "time-limit"):
+                return [self._finding("call", self._explained(first), case)]
         return []
 
     def _explained(self, trouble: Trouble) -> Trouble:
@@ -256,15 +256,20 @@ class Examination:
                 "of it: work on a copy.",
             )
             return [self._finding("inputs", wrong)]
-        for got, before in self.kept:
-            for output, array in got.items():
-                if isinstance(array, np.ndarray) and not _same(array, before[output]):
-                    wrong = Trouble(
-                        "aliasing",
-                        f"a later call changes the `{output}` that an earlier one returned",
-                        "The same array is filled and returned in every call: make a new one each time.",
-                    )
-                    return [self._finding("inputs", wrong, output=output)]
+        case = self.observed[0].case
+        again = self.specification.observe(self.function, self.forward, case)
+        for output, array in self.first.items():
+            other = again.get(output)
+            if not (isinstance(array, np.ndarray) and isinstance(other, np.ndarray)):
+                continue
+            if np.shares_memory(array, other):
+                wrong = Trouble(
+                    "aliasing",
+                    f"two calls return one array as their `{output}`: the later call changes what the "
+                    "earlier one returned",
+                    "The array is made once and filled in every call: make a new one each time.",
+                )
+                return [self._finding("inputs", wrong, case, output)]
         return []
 
     def results(self, stage: str) -> list[Finding]:

@@ -111,6 +111,17 @@ class Result:
         """Return the result as JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
+    @classmethod
+    def from_dict(cls, told: dict[str, Any], hint: int = 2) -> Result:
+        """Return the result that `to_dict` has told."""
+        return cls(
+            told["name"],
+            tuple(Finding(**finding) for finding in told["findings"]),
+            tuple(Stage(**stage) for stage in told["stages"]),
+            tuple(told["notes"]),
+            hint,
+        )
+
     def __repr__(self) -> str:
         return _render.as_text(self)
 

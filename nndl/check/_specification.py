@@ -201,12 +201,13 @@ class Backward(Specification):
         self, function: Function, arguments: Sequence[Any], case: Case
     ) -> None:
         """Tell a guarded function which of the forward pass's arguments it changed."""
+        changed: set[str] = getattr(function, "changed", set())
         names = self.forward_specification.parameters
         for name, now, before in zip(names, arguments, case.arguments, strict=True):
             if isinstance(now, np.ndarray) and not np.array_equal(
                 now, before, equal_nan=True
             ):
-                getattr(function, "changed", set()).add(f"`{name}` (through the cache)")
+                changed.add(f"`{name}` (through the cache)")
 
     def reference_forward(self) -> Function | None:
         return self.forward_reference
