@@ -13,6 +13,7 @@ import copy
 import ctypes
 import inspect
 import io
+import re
 import threading
 import traceback
 import warnings
@@ -86,7 +87,7 @@ class Guarded:
             raise Trouble(
                 "exception",
                 f"raised {type(error).__name__}: {message}",
-                "",
+                _meaning(error),
                 line_of(error, self.function),
             ) from error
 
@@ -134,6 +135,52 @@ def check_signature(function: Callable[..., Any], parameters: Sequence[str]) -> 
             f"is called as ({', '.join(parameters)}), which its parameters {signature} do not take",
             "Its parameters must be those of the exercise, in their order.",
         ) from None
+
+
+#: What common exceptions mean, by a part of their text.
+_MEANINGS = (
+    (
+        r"broadcast together with shapes .*\(\d+,\)",
+        "Two arrays do not fit. A mean or sum over an axis loses that axis, and NumPy then lines the "
+        "rest up with the last axis: should it be the first, use keepdims=True.",
+    ),
+    (
+        r"broadcast",
+        "Two arrays do not fit: print the shapes of both just before this line.",
+    ),
+    (
+        r"not aligned|mismatch in its core dimension",
+        "A matrix product needs the last axis of its left side as long as the first of its right: one "
+        "of the two has to be transposed, or they stand in the wrong order.",
+    ),
+    (
+        r"^'(eps|momentum|running_mean|running_var|seed|mode|stride|pad)'$",
+        "This setting need not be in the dict: read it with .get and a default, and only where the "
+        "layer has such a setting.",
+    ),
+    (
+        r"local variable .* (where it is not|not) associated with a value|before assignment",
+        "The variable is set in one branch only: not every way through the function passes there.",
+    ),
+    (
+        r"not enough values to unpack|too many values to unpack",
+        "The number of names on the left is not that of the things on the right: if it is a cache, it "
+        "must be unpacked in the order in which the forward pass packed it.",
+    ),
+    (
+        r"NoneType",
+        "Something is None here: was it ever set, and is it set in this mode?",
+    ),
+)
+
+
+def _meaning(error: BaseException) -> str:
+    """Return what an exception most likely means, if it is a common one."""
+    message = str(error)
+    for pattern, meaning in _MEANINGS:
+        if re.search(pattern, message):
+            return meaning
+    return ""
 
 
 # ---- the reader's line ---------------------------------------------------------------

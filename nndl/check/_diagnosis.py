@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._compare import as_array, difference, same
-from ._specification import EDGE_CASES, TEST_MODE, Case, Outputs, Specification
+from ._specification import (
+    EDGE_CASES,
+    TEST_MODE,
+    VALUES,
+    Case,
+    Mistake,
+    Outputs,
+    Specification,
+)
 
 
 class Observed(NamedTuple):
@@ -77,28 +85,56 @@ def _known_mistake(
     specification: Specification, output: str, observed: Sequence[Observed]
 ) -> Diagnosis | None:
     """Return the mistake whose twin gives the reader's results in every case, and the
-    most wrong ones."""
-    best, most = None, 0
-    for mistake in specification.mistakes:
-        wrong = 0
-        for case, got, expected in observed:
-            twin = _outputs_of_twin(specification, mistake.twin, case).get(output)
-            if not same(got.get(output), twin):
-                break
-            wrong += not same(twin, expected[output])
-        else:
-            if wrong > most:
-                best, most = mistake, wrong
-    return None if best is None else Diagnosis(best.cause, best.why)
+    most wrong ones.
+
+    Who makes a second mistake, in test mode or in an edge case, is told the first one: if no
+    twin gives all results, those of the earlier stages alone are looked at.
+    """
+    for stages in (
+        (VALUES, TEST_MODE, EDGE_CASES), (VALUES, TEST_MODE), (VALUES,),
+    ):  # fmt: skip
+        chosen = [one for one in observed if one.case.stage in stages]
+        best, most = None, (0, 0)
+        for mistake in specification.mistakes:
+            explained = _explained(specification, mistake, output, chosen)
+            if explained > most:
+                best, most = mistake, explained
+        if best is not None:
+            return Diagnosis(best.cause, best.why)
+    return None
+
+
+def _explained(
+    specification: Specification,
+    mistake: Mistake,
+    output: str,
+    observed: Sequence[Observed],
+) -> tuple[int, int]:
+    """Return how many wrong results of `output` a mistake explains, none if it fails to
+    explain one; and how many wrong ones of the other outputs."""
+    wrong, others = 0, 0
+    for case, got, expected in observed:
+        twin = _outputs_of_twin(specification, mistake, case)
+        if not same(got.get(output), twin.get(output)):
+            return 0, 0
+        wrong += not same(twin.get(output), expected[output])
+        others += sum(
+            not same(twin.get(other), expected[other])
+            and same(got.get(other), twin.get(other))
+            for other in expected
+            if other != output
+        )
+    return (wrong, others) if wrong else (0, 0)
 
 
 def _outputs_of_twin(
-    specification: Specification, twin: Callable[..., Any], case: Case
+    specification: Specification, mistake: Mistake, case: Case
 ) -> Outputs:
     """Return what a wrong twin gives; nothing where it fails altogether."""
+    forward = mistake.forward or specification.reference_forward()
     try:
         with np.errstate(all="ignore"):
-            return specification.observe(twin, specification.reference_forward(), case)
+            return specification.observe(mistake.twin, forward, case)
     except Exception:
         return {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._calls import Guarded, Trouble, check_signature
-from ._compare import as_array, difference
+from ._compare import Difference, as_array, difference
 from ._diagnosis import Diagnosis, Observed, diagnose
 from ._result import Finding, Result, Stage
 from ._specification import (
@@ -285,12 +285,19 @@ class Examination:
                     continue
                 found = difference(got[output], expected[output])
                 if found is not None:
-                    problem = _described(output, found, np.asarray(expected[output]))
+                    problem = self._told(output, found, np.asarray(expected[output]))
                     findings.append(self._wrong(stage, output, case, problem))
                     break
         return findings
 
     # ---- findings --------------------------------------------------------------------
+
+    def _told(self, output: str, found: Difference, expected: np.ndarray) -> str:
+        """Return what is wrong, in the specification's own words where it has some."""
+        wording = self.specification.wording.get(output)
+        if wording is None:
+            return _described(output, found, expected)
+        return wording.format(got=found.got, expected=found.expected)
 
     def _outputs(self) -> list[str]:
         return list(self.observed[0].expected) if self.observed else []
@@ -320,7 +327,7 @@ class Examination:
         )
 
 
-def _described(output: str, found: Any, expected: np.ndarray) -> str:
+def _described(output: str, found: Difference, expected: np.ndarray) -> str:
     """Return what is wrong with an array in a sentence."""
     if expected.ndim == 0:
         return f"`{output}` is {found.got:.6g}; it should be {found.expected:.6g}"

@@ -82,11 +82,15 @@ class Mistake:
         One sentence to the reader that says what is most likely wrong.
     twin : callable
         The function with this mistake, called as the reference is.
+    forward : callable, optional
+        For a backward function, what makes the twin's cache where the reference's lacks
+        something.
     """
 
     cause: str
     why: str
     twin: Function
+    forward: Function | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,9 @@ class Specification:
 
     #: The name of the function that makes this one's cache, if it needs one.
     forward_name: str = field(default="", kw_only=True)
+    #: Sentences for single numbers that the reader did not return but `observe` made of what
+    #: they returned, with the places {got} and {expected}.
+    wording: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def observe(
         self, function: Function, forward: Function | None, case: Case
