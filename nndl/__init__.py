@@ -23,6 +23,7 @@ _MODULES = {
     "conv_layers",
     "data",
     "data_utils",
+    "exercises",
     "fast_layers",
     "fc_net",
     "gradient_check",
