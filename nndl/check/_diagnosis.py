@@ -67,7 +67,10 @@ def diagnose(
             pairs.append(Pair(case, left, right))
     wrongs = [pair for pair in pairs if not pair.right]
     rights = [pair for pair in pairs if pair.right]
-    for pattern in PATTERNS:
+    exchanged = _exchanged(specification, output, observed)
+    if exchanged is not None:
+        return exchanged
+    for pattern in (*specification.patterns, *PATTERNS):
         found = pattern(output, wrongs, rights)
         if found is not None:
             return found
@@ -137,6 +140,30 @@ def _outputs_of_twin(
             return specification.observe(mistake.twin, forward, case)
     except Exception:
         return {}
+
+
+def _exchanged(
+    specification: Specification, output: str, observed: Sequence[Observed]
+) -> Diagnosis | None:
+    """Look for a result that stands in the place of another."""
+    wrong = [
+        one for one in observed if not same(one.got.get(output), one.expected[output])
+    ]
+    for other in specification.returns:
+        if (
+            other != output
+            and wrong
+            and all(
+                other in expected and same(got.get(output), expected[other])
+                for _, got, expected in wrong
+            )
+        ):
+            return Diagnosis(
+                "return-order",
+                f"What stands in the place of `{output}` is `{other}`: the results must be returned in "
+                f"the order {', '.join(specification.returns)}.",
+            )
+    return None
 
 
 # ---- patterns ------------------------------------------------------------------------

@@ -240,7 +240,8 @@ class Examination:
                 "dtype",
                 f"`{output}` is of {array.dtype} where all inputs are of {np.asarray(right).dtype}",
                 "An array was made without a dtype (`np.zeros(shape)` is float64): make it with the "
-                "dtype of an input, or with `np.zeros_like`.",
+                "dtype of an input, or with `np.zeros_like`. Or a number of NumPy's own took part, which "
+                "is float64 too: `np.power(0.9, 2)`, where `0.9**2` is Python's.",
             )
             findings.append(self._finding("dtype", wrong, case, output))
         return findings

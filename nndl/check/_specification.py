@@ -131,6 +131,8 @@ class Specification:
     #: Sentences for single numbers that the reader did not return but `observe` made of what
     #: they returned, with the places {got} and {expected}.
     wording: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    #: Patterns that only this kind of function shows, looked for before the general ones.
+    patterns: Sequence[Callable[..., Any]] = field(default=(), kw_only=True)
 
     def observe(
         self, function: Function, forward: Function | None, case: Case
