@@ -65,15 +65,17 @@ def diagnose(
         left, right = as_array(got.get(output)), as_array(expected[output])
         if left is not None and right is not None:
             pairs.append(Pair(case, left, right))
-    wrongs = [pair for pair in pairs if not pair.right]
-    rights = [pair for pair in pairs if pair.right]
     exchanged = _exchanged(specification, output, observed)
     if exchanged is not None:
         return exchanged
-    for pattern in (*specification.patterns, *PATTERNS):
-        found = pattern(output, wrongs, rights)
-        if found is not None:
-            return found
+    # A second mistake, in an edge case, must not hide the pattern of the first.
+    for chosen in (pairs, [pair for pair in pairs if pair.case.stage == VALUES]):
+        wrongs = [pair for pair in chosen if not pair.right]
+        rights = [pair for pair in chosen if pair.right]
+        for pattern in (*specification.patterns, *PATTERNS):
+            found = pattern(output, wrongs, rights)
+            if found is not None:
+                return found
     return Diagnosis(
         "unknown",
         "None of the mistakes known here gives these numbers. Follow the smallest case by hand, and "
@@ -163,6 +165,39 @@ def _exchanged(
                 f"What stands in the place of `{output}` is `{other}`: the results must be returned in "
                 f"the order {', '.join(specification.returns)}.",
             )
+    return None
+
+
+def diagnose_exception(
+    specification: Specification,
+    observed: Sequence[Observed],
+    failed: Case,
+    error: BaseException | None,
+) -> Diagnosis | None:
+    """Return the mistake whose twin fails where the reader's function failed, by the same
+    exception, and gives its results elsewhere."""
+    for mistake in specification.mistakes if observed else ():
+        if type(error) is not _exception_of_twin(specification, mistake, failed):
+            continue
+        for case, got, expected in observed:
+            twin = _outputs_of_twin(specification, mistake, case)
+            if not all(same(got.get(output), twin.get(output)) for output in expected):
+                break
+        else:
+            return Diagnosis(mistake.cause, mistake.why)
+    return None
+
+
+def _exception_of_twin(
+    specification: Specification, mistake: Mistake, case: Case
+) -> type[BaseException] | None:
+    """Return what kind of exception a wrong twin raises, if it does."""
+    forward = mistake.forward or specification.reference_forward()
+    try:
+        with np.errstate(all="ignore"):
+            specification.observe(mistake.twin, forward, case)
+    except Exception as error:
+        return type(error)
     return None
 
 
@@ -268,6 +303,8 @@ def factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | Non
     factors = [_ratio(got, expected) for _, got, expected in wrong]
     if not factors or any(found is None for found in factors):
         return None
+    # Between two single numbers there is always a factor: then it must be the same for several.
+    single = all(expected.size == 1 for _, _, expected in wrong)
     found = [float(one) for one in factors if one is not None]
     if all(math.isclose(one, -1, rel_tol=1e-4) for one in found):
         return Diagnosis("sign", f"`{output}` has the opposite sign everywhere.")
@@ -277,11 +314,15 @@ def factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | Non
             for one, value in zip(found, values, strict=True)
         ):
             return Diagnosis("factor", f"`{output}` is {name} everywhere.")
+    if single and len(found) == 1:
+        return None
     if all(math.isclose(one, found[0], rel_tol=1e-4) for one in found):
         return Diagnosis(
             "factor",
             f"`{output}` is {found[0]:.4g} times what it should be, everywhere.",
         )
+    if single:
+        return None
     return Diagnosis(
         "factor",
         f"`{output}` is wrong by one factor for all its numbers, which depends on the sizes.",
@@ -406,9 +447,9 @@ def offset(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | Non
             f"`{output}` is off by the same amount everywhere: a term was left out, or added twice.",
         )
     for axis in range(max(gap.ndim for gap in gaps)):
-        if all(
+        # An axis of length 1 says nothing.
+        if any(gap.ndim > axis and gap.shape[axis] > 1 for gap in gaps) and all(
             gap.ndim > axis
-            and gap.shape[axis] > 1
             and same(gap, np.broadcast_to(gap.take([0], axis), gap.shape))
             for gap in gaps
         ):

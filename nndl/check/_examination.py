@@ -11,7 +11,7 @@ import numpy as np
 
 from ._calls import Guarded, Trouble, check_signature
 from ._compare import Difference, as_array, difference
-from ._diagnosis import Diagnosis, Observed, diagnose
+from ._diagnosis import Diagnosis, Observed, diagnose, diagnose_exception
 from ._result import Finding, Result, Stage
 from ._specification import (
     EDGE_CASES,
@@ -184,12 +184,24 @@ class Examination:
             self.observed.append(Observed(case, copy.deepcopy(got), expected))
         for case, first in self.troubles:
             if case.stage == VALUES or first.cause in ("arity", "time-limit"):
-                return [self._finding("call", self._explained(first), case)]
+                return [self._finding("call", self._explained(first, case), case)]
         return []
 
-    def _explained(self, trouble: Trouble) -> Trouble:
-        """Return the trouble with a guess at why, where a foreign cache may be the
-        reason."""
+    def _known(self, trouble: Trouble, case: Case) -> Trouble | None:
+        """Return the trouble with the known mistake that raises the same exception."""
+        known = diagnose_exception(
+            self.specification, self.observed, case, trouble.__cause__
+        )
+        if known is None:
+            return None
+        return Trouble(known.cause, trouble.problem, known.why, trouble.line)
+
+    def _explained(self, trouble: Trouble, case: Case) -> Trouble:
+        """Return the trouble with a guess at why, where a known mistake or a foreign
+        cache may be the reason."""
+        known = self._known(trouble, case)
+        if known is not None:
+            return known
         if trouble.cause == "exception" and self.notes:
             name = self.specification.forward_name
             why = (
@@ -304,6 +316,9 @@ class Examination:
         return list(self.observed[0].expected) if self.observed else []
 
     def _special(self, trouble: Trouble, case: Case) -> Trouble:
+        known = self._known(trouble, case)
+        if known is not None:
+            return known
         why = trouble.why or f"It runs in the ordinary cases, and not for {case.name}."
         return Trouble(trouble.cause, trouble.problem, why, trouble.line)
 
