@@ -9,7 +9,7 @@ import importlib
 from .._specification import Specification
 
 #: A module for each kind of layer; each names its specifications in `ALL`.
-_MODULES = ("affine", "batchnorm", "losses", "relu", "convolution", "pooling", "spatial_batchnorm", "groupnorm", "optim",)
+_MODULES = ("affine", "batchnorm", "layernorm", "dropout", "losses", "relu", "convolution", "pooling", "spatial_batchnorm", "groupnorm", "optim", "sandwiches",)
 #: What a function's name may end in and still mean the same function.
 _ENDINGS = ("", "_naive", "_fast", "_alt")
 
