@@ -16,9 +16,19 @@ from typing import Any
 
 from .._arguments import number, whole_number
 from . import _examination, specifications
+from ._gradients import check_gradients
+from ._model import check_model
 from ._result import CheckFailed, Finding, Result, Stage
 
-__all__ = ["CheckFailed", "Finding", "Result", "Stage", "check"]
+__all__ = [
+    "CheckFailed",
+    "Finding",
+    "Result",
+    "Stage",
+    "check",
+    "check_gradients",
+    "check_model",
+]
 
 
 def check(
@@ -84,7 +94,13 @@ def _beside(function: Callable[..., Any], name: str) -> Callable[..., Any] | Non
 
     names = getattr(inspect.unwrap(function), "__globals__", {})
     for called in specifications.other_names(name):
-        if callable(names.get(called)):
-            found: Callable[..., Any] = names[called]
+        found: Callable[..., Any] | None = names.get(called)
+        # What a reader imported from the book is not theirs, and may be compiled: the cache that
+        # the examination takes then is that of the book's readable function.
+        if callable(found) and (not _of_the_book(found) or _of_the_book(function)):
             return found
     return None
+
+
+def _of_the_book(function: Callable[..., Any]) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("nndl.")
