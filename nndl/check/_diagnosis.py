@@ -57,6 +57,9 @@ def diagnose(
     specification: Specification, output: str, observed: Sequence[Observed]
 ) -> Diagnosis:
     """Return the most likely reason why `output` is wrong in some of the cases."""
+    swapped = _exchanged(specification, output, observed, with_each_other=True)
+    if swapped is not None:
+        return swapped
     known = _known_mistake(specification, output, observed)
     if known is not None:
         return known
@@ -145,9 +148,13 @@ def _outputs_of_twin(
 
 
 def _exchanged(
-    specification: Specification, output: str, observed: Sequence[Observed]
+    specification: Specification,
+    output: str,
+    observed: Sequence[Observed],
+    with_each_other: bool = False,
 ) -> Diagnosis | None:
-    """Look for a result that stands in the place of another."""
+    """Look for a result that stands in the place of another, and which the other one
+    stands in the place of as well if it is to be `with_each_other`."""
     wrong = [
         one for one in observed if not same(one.got.get(output), one.expected[output])
     ]
@@ -156,7 +163,9 @@ def _exchanged(
             other != output
             and wrong
             and all(
-                other in expected and same(got.get(output), expected[other])
+                other in expected
+                and same(got.get(output), expected[other])
+                and (not with_each_other or same(got.get(other), expected.get(output)))
                 for _, got, expected in wrong
             )
         ):
@@ -215,6 +224,13 @@ def shape(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None
             "transposed",
             f"`{output}` is right, but transposed: its axes are in the opposite order.",
         )
+    moved = _moved_axes(pairs)
+    if moved is not None:
+        return Diagnosis(
+            "transposed",
+            f"The numbers of `{output}` are right, but its axes are in another order: transpose{moved} "
+            "puts them right.",
+        )
     if all(got.size == expected.size for _, got, expected in pairs):
         if all(
             same(got.reshape(expected.shape), expected) for _, got, expected in pairs
@@ -248,6 +264,16 @@ def shape(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None
             "wrong-axis",
             f"`{output}` has the length of another axis: it was probably summed over the wrong one.",
         )
+    return None
+
+
+def _moved_axes(pairs: list[Pair]) -> tuple[int, ...] | None:
+    """Return the order of axes that makes every `got` right."""
+    if len({pair.got.ndim for pair in pairs} | {p.expected.ndim for p in pairs}) > 1:
+        return None
+    for moved in itertools.permutations(range(pairs[0].got.ndim)):
+        if all(same(got.transpose(moved), expected) for _, got, expected in pairs):
+            return moved
     return None
 
 
