@@ -128,6 +128,19 @@ def affine_forward(x, w):
     return x.reshape(len(x), -1) @ w, (x, w)
 
 
+@wrong("only the last axis is kept", "not-flattened")
+def affine_forward(x, w, b):
+    rows = x.reshape(-1, x.shape[-1])
+    return rows @ w + b, (x, w, b)
+
+
+@wrong("the bias is a column", "exception")
+def affine_forward(x, w, b):
+    N = x.shape[0]
+    out = np.matmul(x.reshape(N, -1), w) + b.reshape(-1, 1)
+    return out, (x, w, b)
+
+
 # ---- backward, wrong -----------------------------------------------------------------
 
 
@@ -350,6 +363,84 @@ def affine_backward(dout, cache):
     while n < len(x):
         dx[n] = (w @ dout[n]).reshape(x.shape[1:])
     return dx, x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+
+
+@wrong("dw is summed once more", "reduced-too-far")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = np.sum(x.reshape(len(x), -1).T.dot(dout), axis=0)
+    return dx, dw, np.sum(dout, axis=0)
+
+
+@wrong("dx is divided by the number of examples", "divided-by-n")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    N = len(x)
+    dx = np.einsum("nm,dm->nd", dout, w).reshape(x.shape) / N
+    return dx, x.reshape(N, -1).T @ dout, dout.sum(axis=0)
+
+
+@wrong("db is the mean of everything", "summed-to-one-number")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    return dx, x.reshape(len(x), -1).T.dot(dout), np.mean(dout)
+
+
+@wrong("db is divided by the number of units", "factor")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    db = dout.sum(axis=0) / dout.shape[1]
+    return dx, x.reshape(len(x), -1).T.dot(dout), db
+
+
+@wrong("dx is flat, and db not summed", "not-reshaped")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout @ w.T
+    dw = x.reshape(len(x), -1).T @ dout
+    db = dout
+    return dx, dw, db
+
+
+@wrong("dw comes before dx", "return-order")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = x.reshape(len(x), -1).T.dot(dout)
+    return dw, dx, dout.sum(axis=0)
+
+
+@wrong("only the gradients of the parameters", "arity")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    return x.reshape(len(x), -1).T.dot(dout), dout.sum(axis=0)
+
+
+def unpacked_otherwise(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (w, x, b)
+
+
+@wrong(
+    "the cache is unpacked in another order", "exception", forward=unpacked_otherwise
+)
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    return dx, x.reshape(len(x), -1).T.dot(dout), dout.sum(axis=0)
+
+
+@wrong("a loop that ends after the first example", "not-accumulated")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(b)
+    for n in range(len(x)):
+        dx[n] = (w @ dout[n]).reshape(x[n].shape)
+        dw += np.outer(x[n], dout[n])
+        db += dout[n]
+        return dx, dw, db
 
 
 # ---- forward, right ------------------------------------------------------------------

@@ -330,6 +330,143 @@ def softmax_loss(x, y):
     return dx / N, -np.log(p[np.arange(N), y]).mean()
 
 
+@wrong("every step runs over the wrong axis", "normalized-over-examples")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - np.max(x, axis=0, keepdims=True))
+    p = e / np.sum(e, axis=0, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("each column sums to 1, and nothing is subtracted", "normalized-over-examples")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    p = np.exp(x) / np.exp(x).sum(axis=0)
+    loss = -np.log(p[np.arange(N), y]).sum() / N
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("the whole array is one softmax", "normalized-over-all")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - np.max(x))
+    p = e / e.sum()
+    loss = -np.log(p[np.arange(N), y]).sum() / N
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("the scores are taken for logarithms of probabilities", "not-normalized")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    loss = -x[np.arange(N), y].mean()
+    dx = np.exp(x)
+    dx[np.arange(N), y] -= 1
+    return loss, dx / N
+
+
+@wrong("the gradient holds exponentials of the scores", "not-normalized")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    loss = (np.logaddexp.reduce(x, axis=1) - x[np.arange(N), y]).mean()
+    dx = np.exp(x)
+    dx[np.arange(N), y] -= 1
+    return loss, dx / N
+
+
+@wrong("a loss for each class on its own", "binary-cross-entropy")
+def softmax_loss(x, y):
+    N, C = x.shape
+    target = np.eye(C)[y]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.sum(target * np.log(p) + (1 - target) * np.log(1 - p)) / N
+    return loss, ((p - target) / N).astype(x.dtype)
+
+
+@wrong("the slope of a sigmoid", "derivative-of-probability")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(N), y]).mean(), p * (1 - p) / N
+
+
+@wrong("the mean over the columns of all labels", "columns-not-entries")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.log(p[:, y]))
+    dx = p.copy()
+    dx[range(N), y] -= 1
+    return loss, dx / N
+
+
+@wrong("the return stands in the loop", "returned-too-early")
+def softmax_loss(x, y):
+    N, loss, dx = len(x), 0, np.zeros_like(x)
+    for n in range(N):
+        e = np.exp(x[n] - max(x[n]))
+        dx[n] = e / e.sum()
+        loss -= np.log(dx[n, y[n]])
+        dx[n, y[n]] -= 1
+        return loss / N, dx / N
+
+
+@wrong("the loss is set anew for every example", "not-accumulated")
+def softmax_loss(x, y):
+    N, dx = len(x), np.zeros_like(x)
+    for n in range(N):
+        e = np.exp(x[n] - max(x[n]))
+        dx[n] = e / e.sum()
+        loss = -np.log(dx[n, y[n]])
+        dx[n, y[n]] -= 1
+    return loss / N, dx / N
+
+
+@wrong("divided by C and not shifted", "divided-by-classes")
+def softmax_loss(x, y):
+    N, C = x.shape
+    p = np.exp(x)
+    p /= p.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).sum() / C
+    p[np.arange(N), y] -= 1
+    return loss, p / C
+
+
+@wrong("labels are taken to start at 1", "labels-shifted")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y - 1]).mean()
+    p[np.arange(N), y - 1] -= 1
+    return loss, p / N
+
+
+@wrong("1 is added at the right class", "one-added")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    p[np.arange(N), y] += 1
+    return loss, p / N
+
+
+@wrong("the labels are subtracted", "exception")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    return loss, (p - y) / N
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

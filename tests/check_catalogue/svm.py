@@ -353,6 +353,112 @@ def svm_loss(x, y):
         return loss / N, dx / N
 
 
+@wrong(
+    "the right class is counted in the mask, not in the number", "right-class-counted"
+)
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    dx = np.zeros_like(x)
+    dx[margins > 0] = 1
+    margins[np.arange(N), y] = 0
+    dx[np.arange(N), y] -= np.sum(margins > 0, axis=1)
+    return margins.sum() / N, dx / N
+
+
+@wrong("each class against all others", "one-against-all")
+def svm_loss(x, y):
+    N = x.shape[0]
+    signs = -np.ones_like(x)
+    signs[np.arange(N), y] = 1
+    margins = np.maximum(0, 1 - signs * x)
+    return margins.sum() / N, -signs * (margins > 0) / N
+
+
+@wrong("the absolute values of the margins", "absolute")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = x - x[np.arange(N), y][:, None] + 1
+    margins[np.arange(N), y] = 0
+    dx = np.sign(margins)
+    dx[np.arange(N), y] = -dx.sum(axis=1)
+    return np.abs(margins).sum() / N, dx / N
+
+
+@wrong("the mean over the wrong classes", "averaged-over-classes")
+def svm_loss(x, y):
+    N, C = x.shape
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return margins.sum() / (N * (C - 1)), dx / (N * (C - 1))
+
+
+@wrong("averaged twice", "averaged-twice")
+def svm_loss(x, y):
+    N, C = x.shape
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype) / N
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    dx /= N
+    return margins.sum() / N, dx
+
+
+@wrong(
+    "no average, and the right class counts",
+    "right-class-counted",
+)
+def svm_loss(x, y):
+    N, C = x.shape
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return margins.sum(), dx
+
+
+@wrong("the margins are counted", "margins-counted")
+def svm_loss(x, y):
+    N, C = x.shape
+    positive = (x - x[np.arange(N), y][:, None] + 1) > 0
+    positive[np.arange(N), y] = False
+    dx = positive.astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return positive.sum() / N, dx / N
+
+
+@wrong("the columns of all labels are the right scores", "exception")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[:, y] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return margins.sum() / N, dx / N
+
+
+@wrong("0 for the right class after the sum", "right-class-counted")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    loss = margins.sum() / N
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return loss, dx / N
+
+
+@wrong("the margins of whole rows are set to 0", "rows-not-entries")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return margins.sum() / N, dx / N
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

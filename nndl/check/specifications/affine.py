@@ -223,7 +223,8 @@ BACKWARD = backward(
         ),
         Mistake(
             "summed-to-one-number",
-            "db was summed over both axes; each unit has its own bias, so sum over the examples only.",
+            "db was summed, or averaged, over both axes; each unit has its own bias, so sum over the "
+            "examples only.",
             _db(lambda dout, b: dout.sum()),
         ),
         Mistake(

@@ -168,9 +168,9 @@ def _log_without_shift(x: Array, y: Array) -> LossAndGradient:
     return _cross_entropy(np.exp(log_p), y, log_p)
 
 
-def _normalized_over(axis: int | None) -> Function:
+def _normalized_over(axis: int | None, shifted_over: int | None) -> Function:
     def twin(x: Array, y: Array) -> LossAndGradient:
-        e = np.exp(x - x.max(axis=1, keepdims=True))
+        e = np.exp(x - x.max(axis=shifted_over, keepdims=True))
         return _cross_entropy(e / e.sum(axis=axis, keepdims=True), y)
 
     return twin
@@ -197,27 +197,36 @@ def _gradient(of: Any) -> Function:
     return twin
 
 
-def _no_logarithm_of_the_sum(x: Array, y: Array) -> LossAndGradient:
-    shifted = x - x.max(axis=1, keepdims=True)
-    return -shifted[np.arange(len(x)), y].mean(), layers.softmax_loss(x, y)[1]
+def _not_normalized(shifted: bool) -> Function:
+    """Return a twin that takes the exponentials for probabilities, in the loss and in dx."""
+
+    def twin(x: Array, y: Array) -> LossAndGradient:
+        log_e = x - shifted * x.max(axis=1, keepdims=True)
+        return _cross_entropy(np.exp(log_e), y, log_e)
+
+    return twin
 
 
-def _not_normalized(x: Array, y: Array) -> LossAndGradient:
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return layers.softmax_loss(x, y)[0], _cross_entropy(e, y)[1]
+def _columns(mean: Any) -> Function:
+    def twin(x: Array, y: Array) -> LossAndGradient:
+        p = _softmax(x)
+        loss = -mean(np.log(p[:, y]))
+        p[:, y] -= 1
+        return loss, p / len(x)
 
-
-def _columns(x: Array, y: Array) -> LossAndGradient:
-    p = _softmax(x)
-    loss, dx = -np.log(p[:, y]).sum() / len(x), p.copy()
-    dx[:, y] -= 1
-    return loss, dx / len(x)
+    return twin
 
 
 def _rows(x: Array, y: Array) -> LossAndGradient:
     loss, dx = layers.softmax_loss(x, y)[0], _softmax(x)
     dx[y] -= 1
     return loss, dx / len(x)
+
+
+def _binary_cross_entropy(x: Array, y: Array) -> LossAndGradient:
+    p, right = _softmax(x), np.eye(x.shape[1])[y]
+    logs = np.log(np.where(right == 1, p, 1 - p))
+    return -logs.sum() / len(x), layers.softmax_loss(x, y)[1]
 
 
 def _divided_too_early(x: Array, y: Array) -> LossAndGradient:
@@ -264,23 +273,34 @@ SOFTMAX = Plain(
             "subtract each example's largest (axis 1).",
             _shifted_by_largest_of_class,
         ),
-        Mistake(
-            "normalized-over-examples",
-            "The exponentials were divided by their sum over the examples (axis 0); the probabilities "
-            "of one example's classes (axis 1) must sum to 1.",
-            _normalized_over(0),
+        # With the largest number of the same axis subtracted, which is as if none were, or with
+        # that of each row.
+        *(
+            Mistake(
+                "normalized-over-examples",
+                "The exponentials were divided by their sum over the examples (axis 0); the "
+                "probabilities of one example's classes (axis 1) must sum to 1.",
+                _normalized_over(0, shifted_over),
+            )
+            for shifted_over in (0, 1)
         ),
-        Mistake(
-            "normalized-over-all",
-            "The exponentials were divided by the sum of the whole array; each row needs its own sum "
-            "(axis=1, keepdims=True).",
-            _normalized_over(None),
+        *(
+            Mistake(
+                "normalized-over-all",
+                "The exponentials were divided by the sum of the whole array; each row needs its own "
+                "sum (axis=1, keepdims=True).",
+                _normalized_over(None, shifted_over),
+            )
+            for shifted_over in (None, 1)
         ),
-        Mistake(
-            "columns-not-entries",
-            "The right classes were indexed as [:, y], which takes whole columns; [np.arange(N), y] "
-            "takes one number in each row.",
-            _columns,
+        *(
+            Mistake(
+                "columns-not-entries",
+                "The right classes were indexed as [:, y], which takes whole columns; "
+                "[np.arange(N), y] takes one number in each row.",
+                _columns(mean),
+            )
+            for mean in (lambda log_p: log_p.sum() / len(log_p), np.mean)
         ),
         Mistake(
             "rows-not-entries",
@@ -313,10 +333,19 @@ SOFTMAX = Plain(
             _loss(lambda p, right: -np.log(p).sum() / len(p)),
         ),
         Mistake(
-            "not-normalized",
-            "The exponentials were not divided by their sum, or the logarithm of that sum was left "
-            "out.",
-            _no_logarithm_of_the_sum,
+            "binary-cross-entropy",
+            "Every class was given a loss of its own, with log(1 - p) for the wrong ones; here only "
+            "the right class of each example counts.",
+            _binary_cross_entropy,
+        ),
+        *(
+            Mistake(
+                "not-normalized",
+                "The exponentials were taken for probabilities: divide them by their sum (in "
+                "logarithms: subtract that of the sum).",
+                _not_normalized(shifted),
+            )
+            for shifted in (True, False)
         ),
         *(
             Mistake(
@@ -356,15 +385,18 @@ SOFTMAX = Plain(
             _gradient(lambda p, right: np.log(p) - right),
         ),
         Mistake(
-            "not-normalized",
-            "dx was computed from the exponentials; divide them by their sum first.",
-            _not_normalized,
-        ),
-        Mistake(
             "derivative-of-probability",
             "This is the gradient of the right class's probability itself; the loss is its logarithm, "
             "whose derivative divides by it.",
-            _gradient(lambda p, right: (p * right).sum(axis=1, keepdims=True) * (p - right)),
+            _gradient(
+                lambda p, right: (p * right).sum(axis=1, keepdims=True) * (p - right)
+            ),
+        ),
+        Mistake(
+            "derivative-of-probability",
+            "p * (1 - p) is the slope of a probability; dx is the gradient of the loss, which is a "
+            "logarithm of one.",
+            _gradient(lambda p, right: p * (1 - p)),
         ),
     ),
     {
@@ -413,19 +445,36 @@ def _pulled(slopes: Array, right: Array) -> Array:
     return slopes - right * slopes.sum(axis=1, keepdims=True)
 
 
-def _right_class_counted(x: Array, y: Array) -> LossAndGradient:
-    loss, dx = layers.svm_loss(x, y)
-    dx[np.arange(len(x)), y] -= 1 / len(x)
-    return loss + 1, dx
+def _right_class_counted(pull: int) -> Function:
+    """Return a twin that has 1 too much in the loss of each example, and at its right class in
+    the number of margins or in their mask."""
+
+    def twin(x: Array, y: Array) -> LossAndGradient:
+        loss, dx = layers.svm_loss(x, y)
+        dx[np.arange(len(x)), y] += pull / len(x)
+        return loss + 1, dx
+
+    return twin
 
 
-def _right_columns_zeroed(x: Array, y: Array) -> LossAndGradient:
-    rows = np.arange(len(x))
-    margins = _positive(x - x[rows, y][:, None] + 1)
-    margins[:, y] = 0
-    dx = (margins > 0) / len(x)
-    dx[rows, y] -= dx.sum(axis=1)
-    return margins.sum() / len(x), dx
+def _one_against_all(x: Array, y: Array) -> LossAndGradient:
+    signs = 2 * np.eye(x.shape[1])[y] - 1
+    margins = _positive(1 - signs * x)
+    return margins.sum() / len(x), -signs * (margins > 0) / len(x)
+
+
+def _zeroed(places: Any) -> Function:
+    """Return a twin that sets the margins at wrong places to 0."""
+
+    def twin(x: Array, y: Array) -> LossAndGradient:
+        rows = np.arange(len(x))
+        margins = _positive(x - x[rows, y][:, None] + 1)
+        margins[places(y)] = 0
+        dx = (margins > 0) / len(x)
+        dx[rows, y] -= dx.sum(axis=1)
+        return margins.sum() / len(x), dx
+
+    return twin
 
 
 SVM = Plain(
@@ -436,10 +485,26 @@ SVM = Plain(
     CASES,
     (
         *_common(layers.svm_loss),
+        *(
+            Mistake(
+                "right-class-counted",
+                "The right class was counted too: its margin is always 1, so set it to 0 before the "
+                "sum.",
+                _right_class_counted(pull),
+            )
+            for pull in (-1, 1)
+        ),
         Mistake(
             "right-class-counted",
-            "The right class was counted too: its margin is always 1, so set it to 0 before the sum.",
-            _right_class_counted,
+            "The right class was counted too, whose margin is always 1; and the sum was not divided by "
+            "the number of examples.",
+            _times(_right_class_counted(0), lambda N, C: N),
+        ),
+        Mistake(
+            "averaged-over-classes",
+            "It was divided by the number of the wrong classes, C - 1, as well; the loss is a mean "
+            "over the N examples only.",
+            _times(layers.svm_loss, lambda N, C: 1 / (C - 1)),
         ),
         Mistake(
             "right-class-left-out",
@@ -539,7 +604,27 @@ SVM = Plain(
             "columns-not-entries",
             "The right classes were indexed as [:, y], which takes whole columns; [np.arange(N), y] "
             "takes one number in each row.",
-            _right_columns_zeroed,
+            _zeroed(lambda y: (slice(None), y)),
+        ),
+        Mistake(
+            "rows-not-entries",
+            "The right classes were indexed as [y], which takes whole rows; [np.arange(N), y] takes "
+            "one number in each row.",
+            _zeroed(lambda y: y),
+        ),
+        Mistake(
+            "one-against-all",
+            "Each score was held against 1 or -1 on its own; this loss compares the score of every "
+            "class with that of the right one.",
+            _one_against_all,
+        ),
+        Mistake(
+            "absolute",
+            "The absolute values of the margins were added up; negative margins cost nothing.",
+            _svm(
+                loss=lambda margins: np.abs(margins).sum(),
+                dx=lambda margins, right: _pulled(np.sign(margins), right),
+            ),
         ),
     ),
     {
