@@ -147,7 +147,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
     return gamma * x + beta, x
 
 
-@wrong("the mean is subtracted from the last example twice", "special-case", "unknown")
+@wrong("the mean is subtracted from the last example twice", "offset")
 def layernorm_forward(x, gamma, beta, ln_param):
     out, cache = _forward(x, gamma, beta, ln_param)
     out[-1] -= cache[2][-1]

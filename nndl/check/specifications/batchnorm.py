@@ -43,7 +43,7 @@ def _case(
         "running_var": 0.05 + numbers(D, seed=5) ** 2,
     }
     bn_param = {"mode": "train", "eps": 0.3} | (averages if running else {}) | settings
-    arguments = numbers(N, D), scale_of(D), numbers(D, seed=3), bn_param
+    arguments = numbers(N, D) + 0.7, scale_of(D), numbers(D, seed=3), bn_param
     return Case(name, arguments, stage, {"N": N, "D": D})
 
 

@@ -56,14 +56,28 @@ CASES = (
 # ---- what is compared ----------------------------------------------------------------
 
 _NOT_LOOKED_AT = float("nan")
-_KEPT, _FACTORS, _IN_TEST = "share kept", "several factors", "dropped in test mode"
+_FACTOR, _FACTORS = "factor", "several factors"
+_KEPT, _IN_TEST = "share kept", "dropped in test mode"
 _ROWS, _COLUMNS = "masks of examples", "masks of features"
 _SEED, _SEEDS, _NO_SEED = "one seed", "two seeds", "no seed"
 _LOST, _LET_THROUGH = "gradients lost", "gradients let through"
+_FACTOR_OF_DX, _FACTORS_OF_DX = (
+    "factor of the gradient",
+    "several factors of the gradient",
+)
+
+_FORWARD_OUTPUTS = (
+    _FACTORS, _FACTOR, _IN_TEST, "out", _ROWS, _COLUMNS, _KEPT, _NO_SEED, _SEED, _SEEDS,
+)  # fmt: skip
+_BACKWARD_OUTPUTS = _FACTORS_OF_DX, _FACTOR_OF_DX, "dx", _LOST, _LET_THROUGH
 
 _WORDING = {
     _KEPT: "of many units the share {got:.2g} is kept; it should be about {expected:.2g}",
     _FACTORS: "kept units are not all x times the same number",
+    _FACTORS_OF_DX: "gradients of kept units are not all `dout` times the same number",
+    _FACTOR: "kept units are x times {got:.4g}; they should be x times {expected:.4g}",
+    _FACTOR_OF_DX: "gradients of kept units are `dout` times {got:.4g}; they should be `dout` times "
+    "{expected:.4g}",
     _IN_TEST: "units are 0 in test mode",
     _ROWS: "the mask has {got:.0f} different rows for {expected:.0f} examples: its units are not "
     "dropped independently",
@@ -111,18 +125,7 @@ class DropoutForward(Forward):
         self, function: Function, forward: Function | None, case: Case
     ) -> Outputs:
         x, settings = case.fresh()
-        names = (
-            _FACTORS,
-            _IN_TEST,
-            "out",
-            _ROWS,
-            _COLUMNS,
-            _KEPT,
-            _NO_SEED,
-            _SEED,
-            _SEEDS,
-        )
-        seen: Outputs = dict.fromkeys(names, _NOT_LOOKED_AT)
+        seen: Outputs = dict.fromkeys(_FORWARD_OUTPUTS, _NOT_LOOKED_AT)
         with _random_state_restored():
             seen["out"] = out = function(x, settings)[0]
             array, x = as_array(out), case.arguments[0]
@@ -131,7 +134,12 @@ class DropoutForward(Forward):
             if settings["mode"] == "test":
                 return seen | _in_test_mode(array, x)
             if settings["p"] < 1:
-                seen |= _values(array.copy(), x, settings["p"])
+                several, factor = _factors(array, x, settings["p"])
+                seen |= {
+                    _FACTORS: several,
+                    _FACTOR: factor,
+                    "out": x.astype(array.dtype),
+                }
             if case.name.startswith(_LARGE.name):
                 seen |= _drawing(function, array != 0, case)
         return seen
@@ -142,16 +150,20 @@ def _in_test_mode(out: Array, x: Array) -> Outputs:
     return {_IN_TEST: float(dropped), "out": x.astype(out.dtype) if dropped else out}
 
 
-def _values(out: Array, x: Array, p: float) -> Outputs:
-    """Return `out` with the value of a kept unit where it was dropped, so that every mask
-    gives the same; and whether kept units are multiples of x."""
-    kept, right = out != 0, (x / p).astype(out.dtype)
-    ratio = out[kept] / x[kept]
-    several = bool(kept.any() and not np.allclose(ratio, ratio[:1], 1e-3))
-    return {
-        _FACTORS: float(several),
-        "out": right if several else np.where(kept, out, right),
-    }
+def _factors(
+    got: Array, given: Array, p: float, other: Array | None = None
+) -> tuple[float, float]:
+    """Return what the numbers of `got` that are not 0 are multiples of, 0 for `given`; and
+    the factor, the right one where it cannot be told."""
+    there, right = got != 0, 1 / p
+    if not there.any():
+        return 0.0, right
+    for code, base in enumerate((given, np.ones_like(got), other)):
+        if base is not None:
+            ratio = got[there] / base[there]
+            if np.allclose(ratio, ratio[:1], 1e-3):
+                return float(code), float(ratio.mean()) if code == 0 else right
+    return 9.0, right
 
 
 def _drawing(function: Function, mask: Array, case: Case) -> Outputs:
@@ -200,15 +212,16 @@ class DropoutBackward(Backward):
             dx = function(dout, cache)
             self._note_changes(function, arguments, case)
         array = as_array(dx)
-        seen: Outputs = {"dx": dx, _LOST: _NOT_LOOKED_AT, _LET_THROUGH: _NOT_LOOKED_AT}
-        if array is None or array.shape != kept.shape:
+        seen: Outputs = dict.fromkeys(_BACKWARD_OUTPUTS, _NOT_LOOKED_AT)
+        seen["dx"] = dx
+        if array is None or array.shape != kept.shape or not np.isfinite(array).all():
             return seen
-        # The course's own layers give float64 here: their mask is of that type.
+        # The courses' own layers give float64 here: their mask is of that type.
         seen["dx"] = array = array.astype(arguments[0].dtype)
         if mode == "train" and p < 1:
-            # A dropped unit, or one that has lost its gradient, counts as right here.
-            right = (dout / p).astype(array.dtype)
-            seen["dx"] = np.where(kept & (array != 0), array, right)
+            x = case.arguments[0]
+            several, factor = _factors(array * kept, dout, p, dout * x)
+            seen |= {_FACTORS_OF_DX: several, _FACTOR_OF_DX: factor, "dx": dout}
         if case.name.startswith(_LARGE.name) and 0 < kept.mean() < 1:
             seen[_LOST] = _nearest(float((array[kept] == 0).mean()), p)
             seen[_LET_THROUGH] = _nearest(float((array[~kept] != 0).mean()), p)
@@ -401,13 +414,20 @@ FORWARD = DropoutForward(
     {
         "out": _OUT,
         _KEPT: _OUT,
+        _FACTOR: _OUT,
         _FACTORS: _OUT,
+        _IN_TEST: _OUT,
         _ROWS: "mask = np.random.rand(*x.shape) < p",
         _COLUMNS: "mask = np.random.rand(*x.shape) < p",
     },
     'chapter 4, section "The code"',
     wording=_WORDING,
 )  # fmt: skip
+
+_DX = (
+    "dx = dout * mask / p in training, with the mask of the forward pass\n"
+    "dx = dout in test mode"
+)
 
 # ---- backward ------------------------------------------------------------------------
 
@@ -504,6 +524,11 @@ BACKWARD = DropoutBackward(
             _gradient(lambda dout, mask, p: mask),
         ),
         Mistake(
+            "zeros",
+            "`dx` is all zeros: was it made and never filled in?",
+            _gradient(lambda dout, mask, p: 0 * dout),
+        ),
+        Mistake(
             "x-in-gradient",
             "The gradient contains x (or out): the output is x times the mask, so its derivative is the "
             "mask alone.",
@@ -529,9 +554,11 @@ BACKWARD = DropoutBackward(
         ),
     ),
     {
-        "dx": "dx = dout * mask / p, with the mask of the forward pass; dx = dout in test mode",
-        _LOST: "dx = dout * mask / p, with the mask of the forward pass",
-        _LET_THROUGH: "dx = dout * mask / p, with the mask of the forward pass",
+        "dx": _DX,
+        _FACTOR_OF_DX: _DX,
+        _FACTORS_OF_DX: _DX,
+        _LOST: _DX,
+        _LET_THROUGH: _DX,
     },
     'chapter 4, section "The code"',
     forward_name=FORWARD.name,

@@ -37,7 +37,7 @@ Statistic = Callable[[Array], Any]
 
 def _case(name: str, x: Array, stage: str = VALUES, eps: float = 0.3) -> Case:
     N, D = x.shape
-    arguments = x, scale_of(D), numbers(D, seed=3), {"eps": eps}
+    arguments = x + 0.7, scale_of(D), numbers(D, seed=3), {"eps": eps}
     return Case(name, arguments, stage, {"N": N, "D": D})
 
 
