@@ -95,7 +95,7 @@ def sgd(w, dw, config=None):
     return config, w - lr * dw
 
 
-@wrong("the sum of the gradient, not the gradient", "unknown")
+@wrong("the sum of the gradient, not the gradient", "gradient-summed")
 def sgd(w, dw, config=None):
     config = config if config is not None else {}
     return w - config.get("learning_rate", 1e-2) * dw.sum(), config
@@ -271,7 +271,7 @@ def sgd_momentum(w, dw, config=None):
     return w + config["velocity"], config
 
 
-@wrong("the velocity begins at w", "unknown", "special-case")
+@wrong("the velocity begins at w", "memory-not-from-zero")
 def sgd_momentum(w, dw, config=None):
     config = {} if config is None else config
     lr, mu = (
@@ -870,7 +870,7 @@ def adam(w, dw, config=None):
     return w - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), config
 
 
-@wrong("plus, and no bias correction", "unknown", "uphill", "no-bias-correction")
+@wrong("plus, and no bias correction", "uphill")
 def adam(w, dw, config=None):
     config, lr, b1, b2, eps, m, v, _ = _open(w, config)
     config["m"] = b1 * m + (1 - b1) * dw

@@ -583,7 +583,7 @@ def conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param):
     return np.maximum(0, y), (conv_cache, a, scale, y)
 
 
-@wrong("a new bn_param", "bn-param-lost", "running-averages-lost")
+@wrong("a new bn_param", "running-averages-lost")
 def conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param):
     a, conv_cache = conv_forward_fast(x, w, b, conv_param)
     param = {"mode": bn_param["mode"], "eps": bn_param["eps"]}
@@ -671,7 +671,7 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param):
     return out, (*conv_cache, pool_cache)
 
 
-@wrong("the images are pooled first", "exception", "pool-first")
+@wrong("the images are pooled first", "pool-first")
 def conv_relu_pool_forward(x, w, b, conv_param, pool_param):
     pooled, pool_cache = max_pool_forward_naive(x, pool_param)
     out, cache = chained_conv_relu(pooled, w, b, conv_param)

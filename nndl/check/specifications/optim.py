@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import numpy as np
 from ... import optim
 from .._calls import Trouble
 from .._compare import as_array, same
-from .._diagnosis import Diagnosis, Pair, _ratio
+from .._diagnosis import PATTERNS, Diagnosis, Pair, _ratio
 from .._specification import (
     EDGE_CASES,
     Case,
@@ -118,6 +119,13 @@ class UpdateRule(Specification):
                 "`config` may be None, which stands for no settings and no memory: make an empty dict "
                 "of it before anything else."
             )
+        elif isinstance(error, ValueError | IndexError) and re.search(
+            "unpack|too many indices", str(error)
+        ):
+            why = (
+                "w may have any number of axes: one for biases, four for filters. A step treats each "
+                "entry alike, so it need not know the shape."
+            )
         return Trouble(cause, trouble.problem, why, trouble.line)
 
     def _start_again(
@@ -145,14 +153,16 @@ def _kind(value: Any) -> str:
 
 def step_factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
     """Look for a step that goes uphill, or is a multiple of the right one."""
-    factors = []
-    for case, got, expected in wrong:
-        w = case.arguments[0]
-        found = _ratio(got - w, expected - w) if got.shape == w.shape else None
-        if found is None:
-            return None
-        factors.append(found)
-    if not factors:
+    if not wrong or any(got.shape != expected.shape for _, got, expected in wrong):
+        return None
+    steps = [
+        (got - case.arguments[0], right - case.arguments[0])
+        for case, got, right in wrong
+    ]
+    factors = [found for step in steps if (found := _ratio(*step)) is not None]
+    if len(factors) < len(steps):
+        if all(np.array_equal(np.sign(step), -np.sign(right)) for step, right in steps):
+            return Diagnosis("uphill", _UPHILL + " Its size is not right either.")
         return None
     if np.allclose(factors, -1, rtol=1e-4):
         return Diagnosis("uphill", _UPHILL)
@@ -163,8 +173,8 @@ def step_factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis 
         )
     return Diagnosis(
         "step-factor",
-        "The step from w to next_w is right up to one factor, which depends on the settings: look where "
-        "each of them enters, the learning rate first.",
+        "The step from w to next_w is right up to one factor, which is not the same for all inputs: "
+        "look where the learning rate enters, where the other settings do, and whether a size does.",
     )
 
 
@@ -176,6 +186,21 @@ def weight_decay(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis
         if found is None or abs(found) > 0.5:
             return None
     return Diagnosis("weight-decay", _DECAY) if wrong else None
+
+
+def later_steps(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Say of the later steps, if nothing else can be said, what they depend on."""
+    if output != LAST or not wrong:
+        return None
+    for pattern in PATTERNS:
+        found = pattern(output, wrong, right)
+        if found is not None:
+            return found
+    return Diagnosis(
+        "later-steps",
+        "If the first step is right, look at what is stored in `config`, and what is read from it; if "
+        "it is not, its mistake goes on here.",
+    )
 
 
 def _defaults(settings: Mapping[str, float]) -> Callable[..., Diagnosis | None]:
@@ -195,6 +220,10 @@ def _defaults(settings: Mapping[str, float]) -> Callable[..., Diagnosis | None]:
 
 
 _UPHILL = "The step goes uphill: along the gradient, where it must go against it."
+_NOT_FROM_ZERO = (
+    "The memory does not begin at zero: at the first step there is nothing to remember, so it is "
+    "`np.zeros_like(w)`."
+)
 _DECAY = (
     "w shrinks by a part of itself at every step: a weight decay (or the gradient of a penalty) is "
     "mixed in. The penalty belongs to the loss, whose gradient dw is."
@@ -275,11 +304,48 @@ def _shared(
                 ),
             ),
         )
+        mistakes += [
+            Mistake(
+                "memory-not-from-zero",
+                _NOT_FROM_ZERO,
+                _beginning_with(rule, memory, start),
+            )
+            for start in (
+                lambda w, dw: w,
+                lambda w, dw: dw,
+                lambda w, dw: np.ones_like(w),
+            )
+        ]
+    mistakes += [
+        Mistake(
+            "gradient-summed",
+            "One number, made of the whole gradient, moves all entries of w alike: each entry has a "
+            "gradient of its own.",
+            _with_gradient(rule, reduce),
+        )
+        for reduce in (np.sum, np.mean)
+    ]
     mistakes += [
         Mistake("weight-decay", _DECAY, _penalized(rule, strength))
         for strength in (0.1, 0.01, 0.001)
     ]
     return tuple(mistakes)
+
+
+def _beginning_with(
+    rule: Function, memory: Sequence[str], start: Callable[[Array, Array], Array]
+) -> Function:
+    """Return a rule whose memory begins elsewhere than at zero."""
+
+    def twin(w: Array, dw: Array, config: Config | None) -> Any:
+        arrays = {key: start(w, dw) for key in memory if key != "t"}
+        return rule(w, dw, arrays | (config or {}))
+
+    return twin
+
+
+def _with_gradient(rule: Function, reduce: Callable[[Array], Any]) -> Function:
+    return lambda w, dw, config: rule(w, np.full_like(dw, reduce(dw)), config)
 
 
 def _penalized(rule: Function, strength: float) -> Function:
@@ -392,7 +458,7 @@ def _rule(
         f'chapter 2, section "{section}"',
         settings=settings,
         memory=memory,
-        patterns=(_defaults(settings), step_factor, weight_decay),
+        patterns=(_defaults(settings), step_factor, weight_decay, later_steps),
     )
 
 

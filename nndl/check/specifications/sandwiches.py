@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import conv_layers, layer_utils, layers
+from .._calls import Trouble
 from .._specification import (
     EDGE_CASES,
     TEST_MODE,
+    Backward,
     Case,
     Forward,
     Function,
     Mistake,
+    Outputs,
     Specification,
-    backward,
     numbers,
 )
 
@@ -54,6 +56,48 @@ SPATIAL_BATCHNORM = Layer(
 
 def _relu(a: Array) -> Array:
     return np.maximum(0, a)
+
+
+_SEVERAL_AXES = "examples with two axes"
+
+
+class _Explained(Specification):
+    """Mixed into a specification: says what an exception in a chain of layers means."""
+
+    MEANING = ""
+
+    def observe(
+        self, function: Function, forward: Function | None, case: Case
+    ) -> Outputs:
+        try:
+            return super().observe(function, forward, case)
+        except Trouble as trouble:
+            why = trouble.why or self.MEANING
+            if case.name.startswith(_SEVERAL_AXES) and isinstance(self, ForwardChain):
+                why = (
+                    "An example may have several axes: flatten each one before the matrix product, and "
+                    "keep x as it came for the backward pass."
+                )
+            if trouble.cause == "exception":
+                raise Trouble(
+                    "exception", trouble.problem, why, trouble.line
+                ) from trouble.__cause__
+            raise
+
+
+class ForwardChain(_Explained, Forward):
+    """The forward pass of a sandwich."""
+
+    MEANING = "Each layer must get the output of the one before it, and the settings that are its own."
+
+
+class BackwardChain(_Explained, Backward):
+    """The backward pass of a sandwich."""
+
+    MEANING = (
+        "The backward passes run in the opposite order of the forward passes, and each must get the "
+        "cache of its own layer."
+    )
 
 
 # ---- cases ---------------------------------------------------------------------------
@@ -107,7 +151,7 @@ AFFINE_RELU_CASES = (
         sizes={"N": 3, "D": 6, "M": 2},
     ),
     Case(
-        "examples with two axes, (4, 2, 3)",
+        f"{_SEVERAL_AXES}, (4, 2, 3)",
         _affine_arguments((4, 2, 3), 5),
         EDGE_CASES,
         {"N": 4, "D": 6, "M": 5},
@@ -133,7 +177,7 @@ AFFINE_BN_RELU_CASES = (
         {"N": 5, "D": 3, "M": 4},
     ),
     Case(
-        "examples with two axes, (4, 2, 3)",
+        f"{_SEVERAL_AXES}, (4, 2, 3)",
         (*_affine_arguments((4, 2, 3), 5), *_bn_arguments(5)),
         EDGE_CASES,
         {"N": 4, "D": 6, "M": 5},
@@ -185,7 +229,8 @@ def _conv_bn_case(
     stage: str = "values",
     **settings: Any,
 ) -> Case:
-    gamma, beta, bn_param = _bn_arguments(filters[0], **settings)
+    # The sums of a window vary by far more than those of an affine layer.
+    gamma, beta, bn_param = _bn_arguments(filters[0], **{"eps": 30.0} | settings)
     arguments = (*_conv_arguments(x, filters), gamma, beta, conv, bn_param)
     return Case(name, arguments, stage, _image_sizes(x, filters))
 
@@ -197,25 +242,34 @@ CONV_BN_RELU_CASES = (
     _conv_bn_case(*_STRIDE, EDGE_CASES),
 )  # fmt: skip
 
+
+def _silenced(
+    x: tuple[int, int, int, int], filters: tuple[int, int, int], by: float
+) -> tuple[Array, Array, Array]:
+    """Return arguments with biases so low that in some windows no unit is active."""
+    images, weights, biases = _conv_arguments(x, filters)
+    return images, weights, biases - by
+
+
 CONV_RELU_POOL_CASES = (
     Case(
         "2 images of 3 channels, 4x6 pixels, 4 filters, pooled 2x2",
-        (*_conv_arguments((2, 3, 4, 6), (4, 3, 3)), _conv(1, 1), _pool(2, 2, 2)),
+        (*_silenced((2, 3, 4, 6), (4, 3, 3), 200), _conv(1, 1), _pool(2, 2, 2)),
         sizes=_image_sizes((2, 3), (4,)),
     ),
     Case(
         "3 images of 2 channels, 5x5 pixels, 2 filters, pooled 2x3 with stride 1",
-        (*_conv_arguments((3, 2, 5, 5), (2, 3, 2)), _conv(1, 0), _pool(2, 3, 1)),
+        (*_silenced((3, 2, 5, 5), (2, 3, 2), 15), _conv(1, 0), _pool(2, 3, 1)),
         sizes=_image_sizes((3, 2), (2,)),
     ),
     Case(
         "a convolution with stride 2, pooled 2x1",
-        (*_conv_arguments((2, 2, 7, 6), (3, 3, 2)), _conv(2, 1), _pool(2, 1, 2)),
+        (*_silenced((2, 2, 7, 6), (3, 3, 2), 10), _conv(2, 1), _pool(2, 1, 2)),
         EDGE_CASES,
     ),
     Case(
         "windows that overlap",
-        (*_conv_arguments((1, 2, 6, 6), (2, 2, 2)), _conv(1, 0), _pool(3, 3, 2)),
+        (*_silenced((1, 2, 6, 6), (2, 2, 2), 6), _conv(1, 0), _pool(3, 3, 2)),
         EDGE_CASES,
     ),
 )
@@ -877,19 +931,22 @@ def _sandwich(
     if conv is not None:
         mistakes += _conv_mistakes(chain, conv)
     formulas: Mapping[str, str] = {"out": forward_formula}
-    forward = Forward(
+    forward = ForwardChain(
         f"{name}_forward", takes, ("out", "cache"), chain, cases, mistakes,
         {**formulas, **(_BN_STORED if has_bn else {})},
         read,
         stores=_BN_STORES if has_bn else (),
     )  # fmt: skip
     returns = tuple(f"d{one}" for one in takes if not one.endswith("_param"))
-    back = backward(
-        forward, f"{name}_backward", returns,
+    back = BackwardChain(
+        f"{name}_backward", ("dout", "cache"), returns,
         getattr(layer_utils, f"{name}_backward"),
-        backward_mistakes, dict.fromkeys(returns, backward_formula), read,
         # Nothing is learned in test mode, so a backward pass need not know it.
         tuple(case for case in cases if case.stage != TEST_MODE),
+        backward_mistakes, dict.fromkeys(returns, backward_formula), read,
+        forward_name=forward.name,
+        forward_reference=forward.reference,
+        forward_specification=forward,
     )  # fmt: skip
     return forward, back
 
