@@ -168,6 +168,26 @@ _MEANINGS = (
         "must be unpacked in the order in which the forward pass packed it.",
     ),
     (
+        r"truth value of an array",
+        "Python's own `if`, `and` and `max` want a single yes or no, and an array has one for each "
+        "number: use a mask, `&`, or np.where, np.maximum.",
+    ),
+    (
+        r"converted to a scalar index|cannot be interpreted as an integer",
+        "An array stands where an axis or a size is expected: np.max(x, 0) takes the largest number "
+        "along axis 0, np.maximum(x, 0) compares each number with 0.",
+    ),
+    (
+        r"out of bounds for axis",
+        "An index is as large as its axis is long, or larger: is it meant for another axis? Labels, "
+        "for example, number the classes and not the examples.",
+    ),
+    (
+        r"cannot reshape array of size",
+        "A reshape needs as many places as there are numbers: take the sizes from the array's own "
+        "shape, and leave at most one to NumPy (-1).",
+    ),
+    (
         r"NoneType",
         "Something is None here: was it ever set, and is it set in this mode?",
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -79,6 +80,11 @@ def diagnose(
             found = pattern(output, wrongs, rights)
             if found is not None:
                 return found
+    if any(got.get(output) is None for _, got, _ in observed):
+        return Diagnosis(
+            "missing",
+            f"`{output}` is None: it was never computed, or another name was returned in its place.",
+        )
     return Diagnosis(
         "unknown",
         "None of the mistakes known here gives these numbers. Follow the smallest case by hand, and "
@@ -203,7 +209,8 @@ def _exception_of_twin(
     """Return what kind of exception a wrong twin raises, if it does."""
     forward = mistake.forward or specification.reference_forward()
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
             specification.observe(mistake.twin, forward, case)
     except Exception as error:
         return type(error)
@@ -334,12 +341,13 @@ def factor(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | Non
     found = [float(one) for one in factors if one is not None]
     if all(math.isclose(one, -1, rel_tol=1e-4) for one in found):
         return Diagnosis("sign", f"`{output}` has the opposite sign everywhere.")
+    sign = ", and has the opposite sign" if all(one < 0 for one in found) else ""
     for name, values in _candidates([case for case, _, _ in wrong]):
         if all(
-            math.isclose(one, value, rel_tol=1e-4)
+            math.isclose(-one if sign else one, value, rel_tol=1e-4)
             for one, value in zip(found, values, strict=True)
         ):
-            return Diagnosis("factor", f"`{output}` is {name} everywhere.")
+            return Diagnosis("factor", f"`{output}` is {name} everywhere{sign}.")
     if single and len(found) == 1:
         return None
     if all(math.isclose(one, found[0], rel_tol=1e-4) for one in found):
