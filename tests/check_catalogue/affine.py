@@ -141,6 +141,12 @@ def affine_forward(x, w, b):
     return out, (x, w, b)
 
 
+@wrong("the number of examples is a fixed one", "exception")
+def affine_forward(x, w, b):
+    out = np.dot(x.reshape(5, -1), w) + b
+    return out, (x, w, b)
+
+
 # ---- backward, wrong -----------------------------------------------------------------
 
 
@@ -441,6 +447,29 @@ def affine_backward(dout, cache):
         dw += np.outer(x[n], dout[n])
         db += dout[n]
         return dx, dw, db
+
+
+@wrong("dx is multiplied by x", "times-itself")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = x * dout.dot(w.T).reshape(x.shape)
+    return dx, x.reshape(len(x), -1).T.dot(dout), dout.sum(axis=0)
+
+
+@wrong("dw is left to do", "missing")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx, dw, db = None, None, None
+    dx = dout.dot(w.T).reshape(x.shape)
+    db = dout.sum(axis=0)
+    return dx, dw, db
+
+
+@wrong("dx as columns, reshaped", "order")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = w.dot(dout.T).reshape(x.shape)
+    return dx, x.reshape(len(x), -1).T.dot(dout), dout.sum(axis=0)
 
 
 # ---- forward, right ------------------------------------------------------------------

@@ -102,6 +102,18 @@ def relu_forward(x):
 
 BUFFERS = {}
 
+
+@wrong("a sigmoid", "other-function")
+def relu_forward(x):
+    out = np.exp(x) / (np.exp(x) + 1)
+    return out, out
+
+
+@wrong("kept between 0 and 6", "cut-above")
+def relu_forward(x):
+    return np.minimum(np.maximum(x, 0), 6), x
+
+
 # ---- backward, wrong -----------------------------------------------------------------
 
 
@@ -184,6 +196,13 @@ def relu_backward(dout, cache):
 def relu_backward(dout, cache):
     slope = np.where(cache < 0, 0.01, 1.0).astype(dout.dtype)
     return slope * dout
+
+
+@wrong("the gradient is never stored", "zeros")
+def relu_backward(dout, cache):
+    dx = np.zeros_like(dout)
+    dx[cache > 0].fill(1)
+    return dx
 
 
 # ---- right ---------------------------------------------------------------------------

@@ -467,6 +467,67 @@ def softmax_loss(x, y):
     return loss, (p - y) / N
 
 
+@wrong("the smallest score is subtracted", "overflow")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.min(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("scores are clipped against overflow", "special-case")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(np.clip(x, -50, 50))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("the predicted class takes the place of the label", "labels-not-used")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(np.max(p, axis=1)).mean()
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("1 is subtracted everywhere", "one-subtracted-everywhere")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    p -= 1
+    return loss, p / N
+
+
+@wrong("the logarithm of the sum is added", "log-sum-added")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    shifted = x - x.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    loss = -np.sum(shifted[range(N), y] + log_sum) / N
+    dx = np.exp(shifted - log_sum[:, None])
+    dx[range(N), y] -= 1
+    return loss, dx / N
+
+
+@wrong("neither minus nor average", "factor")
+def softmax_loss(x, y):
+    N = x.shape[0]
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = np.log(p[np.arange(N), y]).sum()
+    p[np.arange(N), y] -= 1
+    return loss, p
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

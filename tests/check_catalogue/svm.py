@@ -459,6 +459,84 @@ def svm_loss(x, y):
     return margins.sum() / N, dx / N
 
 
+@wrong("the loop ends at the right class", "break-not-continue")
+def svm_loss(x, y):
+    N, C = x.shape
+    loss, dx = 0.0, np.zeros_like(x)
+    for n in range(N):
+        for c in range(C):
+            if c == y[n]:
+                break
+            margin = x[n, c] - x[n, y[n]] + 1
+            if margin > 0:
+                loss += margin
+                dx[n, c] += 1
+                dx[n, y[n]] -= 1
+    return loss / N, dx / N
+
+
+@wrong("a margin of one half", "other-margin")
+def svm_loss(x, y):
+    N, delta = x.shape[0], 0.5
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + delta)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return margins.sum() / N, dx / N
+
+
+@wrong("cut at 0 after the sum", "maximum-after-sum")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = x - x[np.arange(N), y][:, None] + 1
+    margins[np.arange(N), y] = 0
+    loss = np.mean(np.maximum(0, np.sum(margins, axis=1)))
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return loss, dx / N
+
+
+@wrong("the axis is forgotten in the count", "counted-over-all")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[np.arange(N), y] -= np.sum(margins > 0)
+    return margins.sum() / N, dx / N
+
+
+@wrong("the mask is divided, the count is not", "divided-too-early")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype) / N
+    dx[np.arange(N), y] -= np.sum(margins > 0, axis=1)
+    return margins.sum() / N, dx
+
+
+@wrong("the count is subtracted from whole columns", "columns-not-entries")
+def svm_loss(x, y):
+    N = x.shape[0]
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[:, y] -= np.sum(margins > 0, axis=1)
+    return margins.sum() / N, dx / N
+
+
+@wrong("the highest score is taken for the right one", "labels-not-used")
+def svm_loss(x, y):
+    N = x.shape[0]
+    rows, best = np.arange(N), np.argmax(x, axis=1)
+    margins = np.maximum(0, x - x[rows, best][:, None] + 1)
+    margins[rows, best] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[rows, best] -= dx.sum(axis=1)
+    return margins.sum() / N, dx / N
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

@@ -194,6 +194,12 @@ def _one_example(which: slice) -> Any:
     return twin
 
 
+def _times_itself(dout: Array, cache: Any) -> Results:
+    x, w, _ = cache
+    dx, dw, db = layers.affine_backward(dout, cache)
+    return dx * x, dw * w, db
+
+
 def _db(of: Any) -> Any:
     return lambda dout, cache: _gradients(dout, cache, db=of(dout, cache[2]))
 
@@ -261,6 +267,12 @@ BACKWARD = backward(
             "The examples were flattened, or dx was given its shape, with the first axis running "
             "fastest; NumPy's ordinary order, the last axis fastest, is meant.",
             _columns_first,
+        ),
+        Mistake(
+            "times-itself",
+            "It was multiplied by the very array whose gradient it is; the gradient with respect to one "
+            "factor of a product holds the other factor.",
+            _times_itself,
         ),
         Mistake(
             "times-b",

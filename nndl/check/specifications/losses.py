@@ -37,9 +37,9 @@ CASES = (
         "a tie for the highest score",
         np.array([[2.5, 0.0, 2.5], [1.0, 4.0, 4.0]]), [2, 1], EDGE_CASES,
     ),
-    _case("large scores, about 10000", 1e4 + _HALVES, [1, 3, 0], EDGE_CASES),
+    _case("large scores (about 10000)", 1e4 + _HALVES, [1, 3, 0], EDGE_CASES),
     _case(
-        "large scores, about 10000 for one example and about -10000 for the next",
+        "large scores of both signs (about 10000 and -10000)",
         _HALVES + np.array([[1e4], [-1e4], [0]]), [1, 3, 0], EDGE_CASES,
     ),
 )  # fmt: skip
@@ -130,6 +130,11 @@ def _common(reference: Function) -> tuple[Mistake, ...]:
             "labels-shifted",
             "The labels were taken to start at 1; they start at 0.",
             lambda x, y: reference(x, (y - 1) % x.shape[1]),
+        ),
+        Mistake(
+            "labels-not-used",
+            "The class with the highest score was taken for the right one; which one is right, y says.",
+            lambda x, y: reference(x, x.argmax(axis=1)),
         ),
     )
 
@@ -223,6 +228,12 @@ def _rows(x: Array, y: Array) -> LossAndGradient:
     return loss, dx / len(x)
 
 
+def _log_of_the_sum_added(x: Array, y: Array) -> LossAndGradient:
+    shifted = x - x.max(axis=1, keepdims=True)
+    wrong = shifted + np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -wrong[np.arange(len(x)), y].mean(), layers.softmax_loss(x, y)[1]
+
+
 def _binary_cross_entropy(x: Array, y: Array) -> LossAndGradient:
     p, right = _softmax(x), np.eye(x.shape[1])[y]
     logs = np.log(np.where(right == 1, p, 1 - p))
@@ -248,6 +259,12 @@ SOFTMAX = Plain(
         _case(
             "a large score for a wrong class",
             np.array([[0.0, 60.0, 1.0], [2.0, 0.0, 62.0]]), [0, 0], EDGE_CASES,
+        ),
+        # exp(720) overflows, and exp(-720) is not yet 0, of which a one-hot array times the
+        # logarithms would make NaN.
+        _case(
+            "a large score for the right class",
+            np.array([[720.0, 0.0, 3.0], [1.0, 2.0, 721.0], [2.0, 0.0, 1.0]]), [0, 2, 1], EDGE_CASES,
         ),
     ),
     (
@@ -333,6 +350,12 @@ SOFTMAX = Plain(
             _loss(lambda p, right: -np.log(p).sum() / len(p)),
         ),
         Mistake(
+            "log-sum-added",
+            "The logarithm of the sum has the wrong sign: log p is the shifted score minus that "
+            "logarithm.",
+            _log_of_the_sum_added,
+        ),
+        Mistake(
             "binary-cross-entropy",
             "Every class was given a loss of its own, with log(1 - p) for the wrong ones; here only "
             "the right class of each example counts.",
@@ -367,6 +390,12 @@ SOFTMAX = Plain(
             "1 was subtracted at the right class after the division by N: subtract first, then divide "
             "everything.",
             _divided_too_early,
+        ),
+        Mistake(
+            "one-subtracted-everywhere",
+            "1 was subtracted from all probabilities; it is subtracted at the right class of each "
+            "example only.",
+            _gradient(lambda p, right: p - 1),
         ),
         Mistake(
             "one-added",
@@ -457,6 +486,18 @@ def _right_class_counted(pull: int) -> Function:
     return twin
 
 
+def _up_to_right_class(x: Array, y: Array) -> LossAndGradient:
+    after = np.arange(x.shape[1]) > y[:, None]
+    return layers.svm_loss(np.where(after, -np.inf, x), y)
+
+
+def _columns_pulled(x: Array, y: Array) -> LossAndGradient:
+    loss, dx = layers.svm_loss(x, y)
+    dx[np.arange(len(x)), y] = 0
+    dx[:, y] -= (dx > 0).sum(axis=1) / len(x)
+    return loss, dx
+
+
 def _one_against_all(x: Array, y: Array) -> LossAndGradient:
     signs = 2 * np.eye(x.shape[1])[y] - 1
     margins = _positive(1 - signs * x)
@@ -536,6 +577,18 @@ SVM = Plain(
             _svm(dx=lambda m, right: _pulled(_positive(m), right)),
         ),
         Mistake(
+            "divided-too-early",
+            "At the right class the number of margins was subtracted after the division by N: subtract "
+            "first, then divide everything.",
+            _svm(dx=lambda m, right: (m > 0) - right * _count(m) * len(m)),
+        ),
+        Mistake(
+            "counted-over-all",
+            "At the right class stands the number of margins above 0 of all examples; each row needs "
+            "its own (axis=1).",
+            _svm(dx=lambda m, right: (m > 0) - right * (m > 0).sum()),
+        ),
+        Mistake(
             "margins-for-mask",
             "At the right class stands the sum of the margins; it is the number of margins above 0 "
             "that is subtracted there.",
@@ -563,6 +616,14 @@ SVM = Plain(
             "The margin 1 was subtracted; it is added to the difference of the scores.",
             _loss_of_scores(lambda x, right: x + 2 * right),
         ),
+        *(
+            Mistake(
+                "other-margin",
+                f"The margin is {margin:g} here; it must be 1.",
+                _loss_of_scores(lambda x, right, m=margin: x + (1 - m) * right),
+            )
+            for margin in (0.5, 0.1, 2, 10)
+        ),
         Mistake(
             "scores-exchanged",
             "The difference was taken the wrong way round: the right class's score is subtracted from "
@@ -573,6 +634,17 @@ SVM = Plain(
             "no-maximum",
             "Negative margins were added up as well; each must be cut off at 0 before the sum.",
             _svm(loss=np.sum),
+        ),
+        Mistake(
+            "maximum-after-sum",
+            "The margins were summed before they were cut off at 0; each must be cut off by itself.",
+            _svm(loss=lambda margins: _positive(margins.sum(axis=1)).sum()),
+        ),
+        Mistake(
+            "break-not-continue",
+            "Only the classes before the right one count: the loop ends there, where it should go on "
+            "with the next class (continue, not break).",
+            _up_to_right_class,
         ),
         Mistake(
             "largest-margin-only",
@@ -611,6 +683,12 @@ SVM = Plain(
             "The right classes were indexed as [y], which takes whole rows; [np.arange(N), y] takes "
             "one number in each row.",
             _zeroed(lambda y: y),
+        ),
+        Mistake(
+            "columns-not-entries",
+            "The right classes were indexed as [:, y], which takes whole columns; [np.arange(N), y] "
+            "takes one number in each row.",
+            _columns_pulled,
         ),
         Mistake(
             "one-against-all",

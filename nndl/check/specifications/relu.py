@@ -86,6 +86,26 @@ FORWARD = Forward(
             "x came out as it went in: nothing was set to 0.",
             _forward(np.copy),
         ),
+        *(
+            Mistake(
+                "cut-above",
+                f"Numbers above {top} were cut off as well; a ReLU leaves positive numbers as they are.",
+                _forward(lambda x, top=top: np.clip(x, 0, top)),
+            )
+            for top in (1, 6)
+        ),
+        *(
+            Mistake(
+                "other-function",
+                f"This is {name}, another activation function.",
+                _forward(function),
+            )
+            for name, function in (
+                ("the sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+                ("tanh", np.tanh),
+                ("the softplus", lambda x: np.log1p(np.exp(x))),
+            )
+        ),
         Mistake(
             "one-for-zero",
             "The numbers were compared with 1 instead of 0.",
