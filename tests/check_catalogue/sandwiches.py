@@ -823,7 +823,12 @@ def conv_relu_pool_backward(dout, cache):
     return conv_backward_fast(out, conv_cache)
 
 
+def called(function):
+    """Return the function as one of this module's."""
+    return lambda *arguments: function(*arguments)
+
+
 for sandwich in layer_utils.__all__:
     book = getattr(layer_utils, sandwich)
     forward = getattr(layer_utils, sandwich.replace("backward", "forward"))
-    right("the book's own, compiled", name=sandwich, forward=forward)(book)
+    right("the book's own, compiled", name=sandwich, forward=forward)(called(book))

@@ -926,7 +926,8 @@ def _sandwich(
     """Return the specifications of a sandwich, forward and backward; `conv` says where
     `conv_param` stands."""
     takes = tuple(parameters.split(", "))
-    chain = functools.partial(getattr(layer_utils, f"{name}_forward"), fast=False)
+    book = getattr(layer_utils, f"{name}_forward")
+    chain = functools.update_wrapper(functools.partial(book, fast=False), book)
     has_bn = "bn_param" in takes
     if conv is not None:
         mistakes += _conv_mistakes(chain, conv)
