@@ -168,6 +168,10 @@ _MEANINGS = (
         "must be unpacked in the order in which the forward pass packed it.",
     ),
     (
+        r"float\d*' object cannot be interpreted as an integer|slice indices must be integers",
+        "A size or an index is a float: divide whole numbers with `//`, since `/` always gives a float.",
+    ),
+    (
         r"truth value of an array",
         "Python's own `if`, `and` and `max` want a single yes or no, and an array has one for each "
         "number: use a mask, `&`, or np.where, np.maximum.",

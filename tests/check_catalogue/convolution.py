@@ -306,6 +306,73 @@ def conv_forward_naive(x, w, b, conv_param):
     return out, cache
 
 
+@wrong("np.pad pads all four axes", "padding")
+def conv_forward_naive(x, w, b, conv_param):
+    s, p = conv_param["stride"], conv_param["pad"]
+    N, C, H, W = x.shape
+    F, C, HH, WW = w.shape
+    xp = np.pad(x, p)
+    Ho, Wo = 1 + (H + 2 * p - HH) // s, 1 + (W + 2 * p - WW) // s
+    out = np.zeros((N, F, Ho, Wo), x.dtype)
+    for n in range(N):
+        for f in range(F):
+            for i in range(Ho):
+                for j in range(Wo):
+                    patch = xp[n, :, i * s : i * s + HH, j * s : j * s + WW]
+                    out[n, f, i, j] = np.sum(patch * w[f]) + b[f]
+    return out, None
+
+
+@wrong("the size knows of the padding, the windows do not", "padding")
+def conv_forward_naive(x, w, b, conv_param):
+    s, p = conv_param["stride"], conv_param["pad"]
+    N, C, H, W = x.shape
+    F, C, HH, WW = w.shape
+    Ho, Wo = 1 + (H + 2 * p - HH) // s, 1 + (W + 2 * p - WW) // s
+    out = np.zeros((N, F, Ho, Wo), x.dtype)
+    for n in range(N):
+        for f in range(F):
+            for i in range(Ho):
+                for j in range(Wo):
+                    patch = x[n, :, i * s : i * s + HH, j * s : j * s + WW]
+                    out[n, f, i, j] = (patch * w[f]).sum() + b[f]
+    return out, None
+
+
+@wrong("HH and WW are read in the wrong order", "window-exchanged")
+def conv_forward_naive(x, w, b, conv_param):
+    s, p = conv_param["stride"], conv_param["pad"]
+    N, C, H, W = x.shape
+    F, _, WW, HH = w.shape
+    xp = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    Ho, Wo = 1 + (H + 2 * p - HH) // s, 1 + (W + 2 * p - WW) // s
+    out = np.zeros((N, F, Ho, Wo), x.dtype)
+    for n in range(N):
+        for f in range(F):
+            for i in range(Ho):
+                for j in range(Wo):
+                    patch = xp[n, :, i * s : i * s + HH, j * s : j * s + WW]
+                    out[n, f, i, j] = np.sum(patch * w[f]) + b[f]
+    return out, None
+
+
+@wrong("the loops over rows and columns are exchanged", "places-exchanged")
+def conv_forward_naive(x, w, b, conv_param):
+    s, p = conv_param["stride"], conv_param["pad"]
+    N, C, H, W = x.shape
+    F, C, HH, WW = w.shape
+    xp = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    Ho, Wo = 1 + (H + 2 * p - HH) // s, 1 + (W + 2 * p - WW) // s
+    out = np.zeros((N, F, Ho, Wo), x.dtype)
+    for n in range(N):
+        for f in range(F):
+            for i in range(Wo):
+                for j in range(Ho):
+                    patch = xp[n, :, i * s : i * s + HH, j * s : j * s + WW]
+                    out[n, f, i, j] = np.sum(patch * w[f]) + b[f]
+    return out, None
+
+
 # ---- backward, wrong -----------------------------------------------------------------
 
 
@@ -523,6 +590,35 @@ def conv_backward_naive(dout, cache):
     result = _right_backward(dout, cache)
     dout *= 2
     return result
+
+
+@wrong("the windows of dw lie on x, not on the padded x", "padding")
+def conv_backward_naive(dout, cache):
+    x, xp, w, s, p = cache
+    F, C, HH, WW = w.shape
+    N, C, H, W = x.shape
+    dxp, dw, db = np.zeros_like(xp), np.zeros_like(w), dout.sum((0, 2, 3))
+    for n in range(N):
+        for f in range(F):
+            for i in range(dout.shape[2]):
+                for j in range(dout.shape[3]):
+                    r, c = i * s, j * s
+                    dw[f] += dout[n, f, i, j] * x[n, :, r : r + HH, c : c + WW]
+                    dxp[n, :, r : r + HH, c : c + WW] += dout[n, f, i, j] * w[f]
+    return dxp[:, :, p : p + H, p : p + W], dw, db
+
+
+@wrong("one line of padding is cut off, always", "pad-stripped-wrongly")
+def conv_backward_naive(dout, cache):
+    x, xp, w, s, p = cache
+    dxp, dw, db = _right_backward(dout, (xp, xp, w, s, 0))
+    return dxp[:, :, 1:-1, 1:-1], dw, db
+
+
+@wrong("db keeps its axes", "reshape")
+def conv_backward_naive(dout, cache):
+    dx, dw, _ = _right_backward(dout, cache)
+    return dx, dw, dout.sum(axis=(0, 2, 3), keepdims=True)
 
 
 # ---- right ---------------------------------------------------------------------------

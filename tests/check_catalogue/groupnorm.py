@@ -306,6 +306,30 @@ def spatial_groupnorm_backward(dout, cache):
     return _right_backward(dout, cache)[0]
 
 
+@wrong("the statistics are constants", "statistics-are-constants")
+def spatial_groupnorm_backward(dout, cache):
+    dxhat, xhat, std = _parts(dout, cache)
+    return ((dxhat / std).reshape(dout.shape), *_parameters(dout, cache))
+
+
+@wrong("dbeta is one number", "reduced-too-far")
+def spatial_groupnorm_backward(dout, cache):
+    dx, dgamma, _ = _right_backward(dout, cache)
+    return dx, dgamma, dout.sum()
+
+
+@wrong("the groups of channels are G apart", "groups-interleaved")
+def spatial_groupnorm_backward(dout, cache):
+    N, C, H, W = dout.shape
+    G = cache["G"]
+    dxhat = (dout * cache["gamma"]).reshape(N, -1, G, H, W)
+    xhat = cache["xhat"].reshape(dxhat.shape)
+    dx = dxhat - dxhat.mean(axis=(1, 3, 4), keepdims=True)
+    dx -= xhat * (dxhat * xhat).mean(axis=(1, 3, 4), keepdims=True)
+    dx = dx.reshape(N, G, -1, H, W) / cache["std"].reshape(N, G, 1, 1, 1)
+    return (dx.reshape(dout.shape), *_parameters(dout, cache))
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

@@ -201,6 +201,16 @@ def max_pool_forward_naive(x, pool_param):
     return x, None
 
 
+@wrong("the windows begin at i * pool_height", "stride-is-window")
+def max_pool_forward_naive(x, pool_param):
+    ph, pw, s, Ho, Wo = _settings(x, pool_param)
+    out = np.zeros((*x.shape[:2], Ho, Wo), x.dtype)
+    for n, c, i, j in np.ndindex(*out.shape):
+        window = x[n, c, i * ph : i * ph + ph, j * pw : j * pw + pw]
+        out[n, c, i, j] = np.max(window)
+    return out, None
+
+
 # ---- backward, wrong -----------------------------------------------------------------
 
 
@@ -361,7 +371,7 @@ def max_pool_backward_naive(dout, cache):
     return dx
 
 
-@wrong("half of the gradient is lost on ties", "special-case")
+@wrong("half of the gradient is lost on ties", "ties")
 def max_pool_backward_naive(dout, cache):
     x, ph, pw, s = cache
     dx = np.zeros_like(x)
@@ -388,6 +398,15 @@ def max_pool_backward_naive(dout, cache, kept={}):  # noqa: B006
     buffer = kept.setdefault((dx.shape, dx.dtype), np.empty_like(dx))
     buffer[...] = dx
     return buffer
+
+
+@wrong("the maxima are enlarged and compared", "exception")
+def max_pool_backward_naive(dout, cache):
+    x, ph, pw, s = cache
+    out = x.reshape(*x.shape[:2], x.shape[2] // ph, ph, x.shape[3] // pw, pw)
+    out = out.max(axis=(3, 5))
+    block = np.ones((ph, pw), x.dtype)
+    return (x == np.kron(out, block)) * np.kron(dout, block)
 
 
 # ---- right ---------------------------------------------------------------------------

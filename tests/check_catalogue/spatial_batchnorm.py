@@ -342,6 +342,36 @@ def spatial_batchnorm_backward(dout, cache):
     return dx, (dout * xhat).mean(axis=(0, 2, 3)), dout.mean(axis=(0, 2, 3))
 
 
+def _forward_with_x(x, gamma, beta, bn_param):
+    out, cache = _forward(x, gamma, beta, bn_param)
+    return out, (x, cache)
+
+
+@wrong("dgamma is summed over x", "dgamma-not-normalized", forward=_forward_with_x)
+def spatial_batchnorm_backward(dout, cache):
+    x, rest = cache
+    dx, dgamma, dbeta = _right_backward(dout, rest)
+    return dx, (dout * x).sum(axis=(0, 2, 3)), dbeta
+
+
+@wrong("the standard deviation is on the wrong side", "times-std")
+def spatial_batchnorm_backward(dout, cache):
+    xhat, gamma, std = cache
+    dx, dgamma, dbeta = _right_backward(dout, (xhat, gamma, 1 / std))
+    return dx, dgamma, dbeta
+
+
+@wrong(
+    "dx is turned by a transpose that is not the inverse",
+    "transposed",
+)
+def spatial_batchnorm_backward(dout, cache):
+    N, C, H, W = dout.shape
+    rows = dout.transpose(0, 2, 3, 1).reshape(-1, C)
+    dx, dgamma, dbeta = _batchnorm_backward(rows, cache)
+    return dx.reshape(N, H, W, C).transpose(0, 3, 2, 1), dgamma, dbeta
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

@@ -114,6 +114,38 @@ def _padded_once_in_size(
     return out[:, :, :H_out, :W_out]
 
 
+def _cut(
+    padded: Callable[[Array, int], Array], *, window: int = 1, places: int = 1
+) -> Callable[..., Any]:
+    """Return a convolution with windows cut from `padded(x, pad)`, with HH and WW exchanged
+    if `window` is -1, H_out and W_out if `places` is. It ends at a window that does not
+    fit the filters."""
+
+    def twin(x: Array, w: Array, b: Array, conv_param: Param) -> Any:
+        out, cache = conv_layers.conv_forward_naive(x, w, b, conv_param)
+        stride, (HH, WW) = conv_param["stride"], w.shape[2:][::window]
+        images = padded(x, conv_param["pad"])
+        for i, j in np.ndindex(*out.shape[2:][::places]):
+            rows = slice(i * stride, i * stride + HH)
+            columns = slice(j * stride, j * stride + WW)
+            products = np.einsum("ncpq,fcpq->nf", images[:, :, rows, columns], w)
+            out[:, :, i, j] = products + b
+        return out, cache
+
+    return twin
+
+
+_PADDING = (
+    "The windows do not fit the filters when there is padding: either `x` was never padded, or np.pad "
+    "padded its axes N and C as well; it wants ((0, 0), (0, 0), (pad, pad), (pad, pad))."
+)
+_WINDOW_EXCHANGED = (
+    "HH and WW are exchanged: HH belongs to the rows, WW to the columns."
+)
+_PLACES_EXCHANGED = (
+    "H_out and W_out are exchanged in a loop or a shape: axis 2 has H_out rows, axis 3 has W_out "
+    "columns."
+)
 _PAD_FORGOTTEN = (
     "The zeros around the images are missing: `x` must be padded before the windows are "
     "cut."
@@ -127,8 +159,8 @@ _STRIDE_SIZE = (
     "stride."
 )
 _LAST_WINDOW = (
-    "The last window of each row and column is left out: there is one more place than "
-    "there are steps."
+    "The last window of each row and column is left out: the first one takes no step, so there is "
+    "one place more than steps."
 )
 _ONE_CHANNEL = (
     "Only one channel is used: each output is a sum over all channels of the window."
@@ -243,6 +275,9 @@ FORWARD = Forward(
                 lambda x, w, b, p: (_padded(x, p["pad"], "edge"), w, b, p | {"pad": 0})
             ),
         ),
+        Mistake("padding", _PADDING, _cut(lambda x, pad: x)),
+        Mistake("window-exchanged", _WINDOW_EXCHANGED, _cut(_padded, window=-1)),
+        Mistake("places-exchanged", _PLACES_EXCHANGED, _cut(_padded, places=-1)),
         Mistake(
             "square-assumed",
             "The output is as wide as it is high: compute W_out from W and WW, as H_out from H and HH.",
@@ -359,6 +394,16 @@ def _without_padding(dout: Array, cache: Any) -> Any:
     return dx[:, :, : x.shape[2], : x.shape[3]], dw, db
 
 
+def _seen(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a backward pass that cuts the same windows as `forward`, and fails with it."""
+
+    def twin(dout: Array, cache: Any) -> Any:
+        forward(*cache)
+        return conv_layers.conv_backward_naive(dout, cache)
+
+    return twin
+
+
 _NOT_ADDED = (
     "The gradient of a window overwrites what windows before it left there: where they overlap, "
     "and over all filters, it must be added (`+=`)."
@@ -452,6 +497,14 @@ BACKWARD = backward(
             "bottom, left and right.",
             _in_images(lambda dpadded, pad, x: dpadded[:, :, 2 * pad :, 2 * pad :]),
         ),
+        Mistake(
+            "pad-stripped-wrongly",
+            "One line is cut off on each side whatever `pad` is: cut off `pad` of them.",
+            _in_images(lambda dpadded, pad, x: dpadded[:, :, 1:-1, 1:-1]),
+        ),
+        Mistake("padding", _PADDING, _seen(_cut(lambda x, pad: x))),
+        Mistake("window-exchanged", _WINDOW_EXCHANGED, _seen(_cut(_padded, window=-1))),
+        Mistake("places-exchanged", _PLACES_EXCHANGED, _seen(_cut(_padded, places=-1))),
         Mistake(
             "pad-forgotten",
             "The padding is forgotten on the way back: the windows lie on the padded images.",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import conv_layers
+from .._diagnosis import Diagnosis, Pair
 from .._specification import (
     EDGE_CASES,
     TEST_MODE,
@@ -29,7 +30,7 @@ def _case(
     N, C, H, W = shape
     gamma = 1 + numbers(1, C, 1, 1, seed=2) / 2
     arguments = (
-        numbers(*shape), gamma, numbers(1, C, 1, 1, seed=3), G, {"eps": 0.3} | settings,
+        numbers(*shape) / 10, gamma, numbers(1, C, 1, 1, seed=3), G, {"eps": 0.3} | settings,
     )  # fmt: skip
     return Case(
         name,
@@ -46,10 +47,10 @@ def _constant(case: Case) -> Case:
 
 
 CASES = (
-    _case("2 images of 6 channels, 4x5 pixels, in 3 groups", (2, 6, 4, 5), 3),
-    _case("3 images of 8 channels, 2x5 pixels, in 2 groups", (3, 8, 2, 5), 2),
+    _case("4 images of 6 channels, 2x5 pixels, in 3 groups", (4, 6, 2, 5), 3),
+    _case("3 images of 8 channels, 2x3 pixels, in 2 groups", (3, 8, 2, 3), 2),
     _case(
-        "mode = 'test', which changes nothing", (2, 6, 4, 5), 3, TEST_MODE, mode="test"
+        "mode = 'test', which changes nothing", (4, 6, 2, 5), 3, TEST_MODE, mode="test"
     ),
     _case("a single image", (1, 4, 5, 3), 2, EDGE_CASES),
     _case("one group of all channels", (2, 3, 4, 5), 1, EDGE_CASES),
@@ -120,13 +121,17 @@ def _as_many_as_groups(parameter: Array, G: int) -> Array:
     return np.repeat(parameter[:, :G], parameter.shape[1] // G, axis=1)
 
 
-def _left_alone_in_test(
-    x: Array, gamma: Array, beta: Array, G: int, gn_param: Param
-) -> Any:
-    """Normalize in test mode with running averages that nobody stored."""
-    if gn_param.get("mode") == "test":
-        return gamma * x / np.sqrt(gn_param["eps"]) + beta, None
-    return conv_layers.spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
+def _only_in_test_mode(
+    output: str, wrong: list[Pair], right: list[Pair]
+) -> Diagnosis | None:
+    """Look for another formula in test mode, whatever it is."""
+    if not right or not wrong or any(pair.case.stage != TEST_MODE for pair in wrong):
+        return None
+    return Diagnosis(
+        "test-mode",
+        "There is no test mode in group normalization: no image depends on the others, so it "
+        "does the same in training and test, without running averages.",
+    )
 
 
 _OVER_BATCH = (
@@ -230,18 +235,13 @@ FORWARD = Forward(
             "`beta` is never added.",
             _normalized(shift=lambda beta, G: np.zeros_like(beta)),
         ),
-        Mistake(
-            "test-mode",
-            "There are no running averages in group normalization: it does the same in training "
-            "and test.",
-            _left_alone_in_test,
-        ),
     ),
     {
         "out": "out = gamma * (x - mean) / sqrt(var + eps) + beta\n"
         "mean and var over the axes (2, 3, 4) of x as (N, G, C // G, H, W)",
     },
     'chapter 7, section "Group norm, forward and backward"',
+    patterns=(_only_in_test_mode,),
 )
 
 # ---- backward ------------------------------------------------------------------------
@@ -308,6 +308,12 @@ def _for_channels(terms: Array) -> Array:
 
 def _for_images(terms: Array) -> Array:
     return np.asarray(terms.sum(axis=(1, 2, 3), keepdims=True))
+
+
+def _keeping_x(x: Array, gamma: Array, beta: Array, G: int, gn_param: Param) -> Any:
+    """Return a forward pass with nothing but x in its cache."""
+    out, _ = conv_layers.spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
+    return out, (x,)
 
 
 _GROUP = "The sums over a group must be divided by the number of its values, C // G * H * W, not by {}."
@@ -409,6 +415,11 @@ BACKWARD = backward(
         Mistake("groups-ignored", _ALL_CHANNELS, _formula(axes=(1, 2, 3, 4))),
         Mistake("mixed-images", _MIXED, _formula(_through_images, (1,))),
         Mistake(
+            "times-std",
+            "`dx` is multiplied by the standard deviation: it must be divided by it.",
+            _formula(inverse=lambda std: std),
+        ),
+        Mistake(
             "dgamma-without-xhat",
             "`dgamma` must be summed over dout * xhat: gamma multiplies xhat.",
             _parameters(lambda dout, xhat, gamma, std: _for_channels(dout)),
@@ -420,6 +431,12 @@ BACKWARD = backward(
             _parameters(
                 lambda dout, xhat, gamma, std: _for_channels(dout * xhat * std)
             ),
+        ),
+        Mistake(
+            "dgamma-not-normalized",
+            "`dgamma` is summed over dout * x: gamma multiplies xhat, the normalized x.",
+            lambda dout, cache: (None, _for_channels(dout * cache[0]), None),
+            _keeping_x,
         ),
         Mistake(
             "times-gamma",

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ... import conv_layers
 from .._compare import as_array, same
+from .._diagnosis import Diagnosis, Pair
 from .._specification import (
     EDGE_CASES,
     Backward,
@@ -53,7 +54,7 @@ CASES = (
         "3x3 windows, 3 images of 2 channels", numbers(3, 2, 6, 6), (3, 3), 3, "values"
     ),
     _case("images wider than high", numbers(2, 3, 4, 6), (2, 2), 2),
-    _case("windows wider than high", numbers(2, 3, 4, 6), (2, 3), 2),
+    _case("windows wider than high", numbers(2, 3, 6, 8), (2, 3), 3),
     _case("windows higher than wide", numbers(2, 1, 6, 4, seed=6), (3, 2), 3),
     _case("windows that overlap", numbers(2, 3, 5, 5), (3, 3), 2),
     _case("windows that overlap, at stride 1", numbers(2, 1, 4, 4), (2, 2), 1),
@@ -99,6 +100,25 @@ def _over(axis: int | tuple[int, ...]) -> Callable[[Array], Array]:
     )
 
 
+def _next_to_one_another(x: Array, pool_param: Param) -> Any:
+    """Cut as many windows as there must be, each a window's size after the last."""
+    out, cache = conv_layers.max_pool_forward_naive(x, pool_param)
+    height, width = pool_param["pool_height"], pool_param["pool_width"]
+    for i, j in np.ndindex(*out.shape[2:]):
+        rows = slice(i * height, (i + 1) * height)
+        columns = slice(j * width, (j + 1) * width)
+        out[:, :, i, j] = x[:, :, rows, columns].max(axis=(2, 3))
+    return out, cache
+
+
+def _places_exchanged(x: Array, pool_param: Param) -> Any:
+    """Go through W_out rows and H_out columns."""
+    out, cache = conv_layers.max_pool_forward_naive(x, pool_param)
+    for j, i in np.ndindex(*out.shape[2:]):
+        out[:, :, i, j] += 0
+    return out, cache
+
+
 def _last_is_zero(out: Array, x: Array) -> Array:
     out[:, :, -1], out[:, :, :, -1] = 0, 0
     return out
@@ -123,11 +143,15 @@ _NEXT_TO = (
     "the next is pool_param['stride']."
 )
 _LAST = (
-    "The last window of each row and column is left out: there is one more place than "
-    "there are steps."
+    "The last window of each row and column is left out: the first one takes no step, so there is "
+    "one place more than steps."
 )
 _EXCHANGED = (
     "pool_height and pool_width are exchanged: the height goes with the rows, axis 2."
+)
+_PLACES_EXCHANGED = (
+    "H_out and W_out are exchanged in a loop or a shape: axis 2 has H_out rows, axis 3 has W_out "
+    "columns."
 )
 _MORE_THAN_A_WINDOW = (
     "The maximum is taken over all {}: each channel of each image has maxima of its "
@@ -154,6 +178,8 @@ FORWARD = Forward(
         Mistake(
             "stride-is-window", _NEXT_TO, _pooled(step=("pool_height", "pool_height"))
         ),
+        Mistake("stride-is-window", _NEXT_TO, _next_to_one_another),
+        Mistake("places-exchanged", _PLACES_EXCHANGED, _places_exchanged),
         Mistake(
             "window-exchanged", _EXCHANGED, _pooled(size=("pool_width", "pool_height"))
         ),
@@ -201,6 +227,16 @@ FORWARD = Forward(
             "mean-not-max",
             "The numbers of a window are summed: max pooling keeps the largest.",
             _pooled(lambda windows: windows.sum(axis=(-1, -2))),
+        ),
+        Mistake(
+            "not-reduced",
+            "The maximum is taken along the rows of a window only: it is over both of its axes.",
+            _pooled(lambda windows: windows.max(axis=-1)),
+        ),
+        Mistake(
+            "not-reduced",
+            "The maximum is taken along the columns of a window only: it is over both of its axes.",
+            _pooled(lambda windows: windows.max(axis=-2)),
         ),
         Mistake(
             "min-not-max",
@@ -280,6 +316,19 @@ def _first_takes_all(dx: Any, x: Array, pool_param: Param) -> Any:
         if not array[here][~largest].any() and (whole or same(at.sum(), given)):
             moved[here] = book[here]
     return moved
+
+
+def _only_on_ties(
+    output: str, wrong: list[Pair], right: list[Pair]
+) -> Diagnosis | None:
+    """Look for a gradient that is right as long as the maxima are single."""
+    if not right or not wrong or any(pair.case.name != TIES for pair in wrong):
+        return None
+    return Diagnosis(
+        "ties",
+        "It is right where a window has one largest number, and wrong where it has two: either of them "
+        "takes the gradient or they share it, and nothing else gets any.",
+    )
 
 
 Place = Callable[[Array], tuple[int, int]]
@@ -513,6 +562,7 @@ BACKWARD = PoolingBackward(
     forward_name="max_pool_forward_naive",
     forward_reference=conv_layers.max_pool_forward_naive,
     forward_specification=FORWARD,
+    patterns=(_only_on_ties,),
 )
 
 ALL = (FORWARD, BACKWARD)

@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 def _case(name: str, shape: Shape, stage: str = "values", **settings: Any) -> Case:
     N, C, H, W = shape
-    x, gamma = numbers(*shape), 1 + numbers(C, seed=2) / 2
+    x, gamma = numbers(*shape) / 10, 1 + numbers(C, seed=2) / 2
     bn_param = {"mode": "train", "eps": 0.3} | settings
     sizes = {"N": N, "C": C, "H * W": H * W}
     return Case(name, (x, gamma, numbers(C, seed=3), bn_param), stage, sizes)
@@ -344,6 +344,12 @@ def _parameters(
     return twin
 
 
+def _keeping_x(x: Array, gamma: Array, beta: Array, bn_param: Param) -> Any:
+    """Return a forward pass with nothing but x in its cache."""
+    out, _ = conv_layers.spatial_batchnorm_forward(x, gamma, beta, bn_param)
+    return out, (x,)
+
+
 _DOUT_TORN = (
     "`dout` was reshaped to C columns without a transpose: it must go to rows just as `x` does in the "
     "forward pass."
@@ -432,6 +438,11 @@ BACKWARD = backward(
             _formula(inverse=lambda std: std**-2),
         ),
         Mistake(
+            "times-std",
+            "`dx` is multiplied by the standard deviation: it must be divided by it.",
+            _formula(inverse=lambda std: std),
+        ),
+        Mistake(
             "dgamma-without-xhat",
             "`dgamma` must be summed over dout * xhat: gamma multiplies xhat.",
             _parameters(lambda dout, xhat, gamma, std: dout.sum(axis=_PIXELS)),
@@ -443,6 +454,12 @@ BACKWARD = backward(
             _parameters(
                 lambda dout, xhat, gamma, std: (dout * xhat * std).sum(axis=_PIXELS)
             ),
+        ),
+        Mistake(
+            "dgamma-not-normalized",
+            "`dgamma` is summed over dout * x: gamma multiplies xhat, the normalized x.",
+            lambda dout, cache: (None, (dout * cache[0]).sum(axis=_PIXELS), None),
+            _keeping_x,
         ),
         Mistake(
             "times-gamma",
