@@ -252,8 +252,8 @@ class Examination:
                 "dtype",
                 f"`{output}` is of {array.dtype} where all inputs are of {np.asarray(right).dtype}",
                 "An array was made without a dtype (`np.zeros(shape)` is float64): make it with the "
-                "dtype of an input, or with `np.zeros_like`. Or a number of NumPy's own took part, which "
-                "is float64 too: `np.power(0.9, 2)`, where `0.9**2` is Python's.",
+                "dtype of an input, or with `np.zeros_like`. Or a number of NumPy's own took part, "
+                "which is float64 too: `np.power(0.9, 2)`, where `0.9**2` is Python's.",
             )
             findings.append(self._finding("dtype", wrong, case, output))
         return findings
@@ -287,11 +287,13 @@ class Examination:
 
     def results(self, stage: str) -> list[Finding]:
         """Compare every result of the stage's cases with the reference's."""
-        findings = [
-            self._finding(stage, self._special(trouble, case), case)
-            for case, trouble in self.troubles
-            if case.stage == stage
-        ]
+        findings, lines = [], set()
+        for case, trouble in self.troubles:
+            if case.stage == stage and (trouble.cause, trouble.line) not in lines:
+                lines.add((trouble.cause, trouble.line))  # one line is told of once
+                findings.append(
+                    self._finding(stage, self._special(trouble, case), case)
+                )
         for output in self._outputs():
             for case, got, expected in self.observed:
                 if case.stage != stage:

@@ -670,3 +670,16 @@ def svm_loss(x, y):
     loss = (margins * active).sum() / N
     active[np.arange(N), y] = -active.sum(axis=1)
     return loss, active / N
+
+
+@right("the number of positive margins is counted first")
+def svm_loss(x, y):
+    N = x.shape[0]
+    scores_of_right = x[range(N), y]
+    hinges = np.maximum(0.0, (x.T - scores_of_right).T + 1.0)
+    hinges[range(N), y] = 0
+    positive = np.count_nonzero(hinges, axis=1)
+    dx = np.zeros_like(x)
+    dx[np.nonzero(hinges)] = 1
+    dx[range(N), y] -= positive
+    return hinges.sum() / N, np.divide(dx, N)

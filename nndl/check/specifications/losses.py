@@ -431,7 +431,7 @@ SOFTMAX = Plain(
     {
         "loss": "loss = -mean over the examples of log p[n, y[n]],\n"
         "p = exp(shifted) / sum over axis 1 of exp(shifted), shifted = x - largest of the row",
-        "dx": "dx = (p - 1 at the right classes) / N",
+        "dx": "dx = (p, with 1 subtracted at each right class) / N",
     },
     'chapter 1, section "Softmax and cross-entropy"',
 )  # fmt: skip
