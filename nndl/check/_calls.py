@@ -97,7 +97,8 @@ class Guarded:
             raise Trouble(
                 "arity",
                 f"returned None, and must return {wanted}",
-                "A function without a `return` at its end returns None.",
+                "A function without a `return` at its end returns None; so does one whose variable was "
+                "set to None and, in this case, to nothing else.",
             )
         if len(self.returns) == 1:
             if isinstance(result, tuple | list):
@@ -141,8 +142,9 @@ def check_signature(function: Callable[..., Any], parameters: Sequence[str]) -> 
 _MEANINGS = (
     (
         r"broadcast together with shapes .*\(\d+,\)",
-        "Two arrays do not fit. A mean or sum over an axis loses that axis, and NumPy then lines the "
-        "rest up with the last axis: should it be the first, use keepdims=True.",
+        "Two arrays do not fit: NumPy lines their axes up from the last one. An array of one axis that "
+        "belongs to the first needs a second: keepdims=True in the mean or sum it comes from, or "
+        "[:, None].",
     ),
     (
         r"broadcast",

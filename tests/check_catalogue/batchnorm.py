@@ -361,13 +361,6 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     return gamma * (x - mu) / np.sqrt(var + eps) + beta, None
 
 
-@wrong("gamma is added to beta before they are applied", "no-beta", "unknown")
-def batchnorm_forward(x, gamma, beta, bn_param):
-    out, cache = _forward(x, gamma, beta, bn_param)
-    x_hat = cache[1]
-    return (gamma + beta) * x_hat, cache
-
-
 @wrong("the mean of another axis in a loop over examples", "wrong-axis")
 def batchnorm_forward(x, gamma, beta, bn_param):
     out, cache = _forward(x, gamma, beta, bn_param)

@@ -293,20 +293,6 @@ def dropout_forward(x, dropout_param):
     return (x * mask / p).astype(x.dtype), mask
 
 
-@wrong(
-    "the mean is made up for by the real share kept",
-    "unknown",
-    "factor",
-    "not-divided-by-p",
-)
-def dropout_forward(x, dropout_param):
-    out, cache = _forward(x, dropout_param)
-    if dropout_param["mode"] == "train":
-        mask = cache[1] > 0
-        out = (x * mask / max(mask.mean(), 0.01)).astype(x.dtype)
-    return out, cache
-
-
 @wrong("p as dropping in test mode's scaling too", "p-for-dropping")
 def dropout_forward(x, dropout_param):
     p, mode = dropout_param["p"], dropout_param["mode"]

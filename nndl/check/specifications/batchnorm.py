@@ -55,6 +55,7 @@ def scale_of(D: int) -> Array:
 def _constant(case: Case) -> Case:
     x, *others = case.arguments
     x[:, 1] = 2
+    del others[-1]["eps"]
     return replace(case, arguments=(x, *others))
 
 
@@ -69,7 +70,7 @@ CASES = (
     _case("a single example, in test mode", 1, 4, TEST_MODE, mode="test"),
     _case("a batch of one", 1, 3, EDGE_CASES),
     _constant(
-        _case("a feature that never changes, eps = 1e-5", 4, 3, EDGE_CASES, eps=1e-5)
+        _case("a feature that never changes, with the default eps", 4, 3, EDGE_CASES)
     ),
 )  # fmt: skip
 
@@ -184,7 +185,7 @@ def _in_both_modes(normalize: Normalize = normalized, scale: Scale = scaled) -> 
             mean, var = x.mean(axis=0), x.var(axis=0)
         else:
             mean, var = bn_param["running_mean"], bn_param["running_var"]
-        return scale(normalize(x, mean, var, bn_param["eps"]), gamma, beta), None
+        return scale(normalize(x, mean, var, _eps(bn_param)), gamma, beta), None
 
     return twin
 
@@ -213,10 +214,15 @@ def _with_statistics(mean: Callable[[Array], Any], var: Callable[[Array], Any]) 
         momentum = bn_param.get("momentum", 0.9)
         for key, new in (("running_mean", mean(x)), ("running_var", var(x))):
             bn_param[key] = momentum * averages[key] + (1 - momentum) * new
-        xhat = normalized(x, mean(x), var(x), bn_param["eps"])
+        xhat = normalized(x, mean(x), var(x), _eps(bn_param))
         return scaled(xhat, gamma, beta), None
 
     return twin
+
+
+def _eps(settings: Settings) -> float:
+    eps: float = settings.get("eps", 1e-5)
+    return eps
 
 
 def _averages(bn_param: Settings, x: Array) -> Settings:
@@ -574,13 +580,13 @@ PATHS: tuple[tuple[str, str, Weights], ...] = (
     ),
     (
         "variance-path-power",
-        "The path through the variance is too large by the variance: the derivative of 1 / sqrt(v) has "
+        "The path through the variance is off by the variance itself: the derivative of 1 / sqrt(v) has "
         "v ** (-3/2); and it is xhat, not x - mean, that stands in the short formula.",
         lambda n, std: (1, 1, std**2),
     ),
     (
         "variance-path-power",
-        "The path through the variance is too large by the standard deviation: look at the power of "
+        "The path through the variance is off by the standard deviation: look at the power of "
         "std in its derivative, and at xhat, which is not x - mean.",
         lambda n, std: (1, 1, std),
     ),
@@ -661,6 +667,12 @@ def sum_dbeta(dout: Array, xhat: Array, gamma: Array) -> Any:
     return dout.sum(axis=0)
 
 
+def _summed_over_features(keepdims: bool, with_xhat: bool) -> Sum:
+    return lambda dout, xhat, gamma: (dout * xhat if with_xhat else dout).sum(
+        axis=1, keepdims=keepdims
+    )
+
+
 #: Wrong ways from dout, xhat and gamma to dgamma and dbeta.
 SUMS: tuple[tuple[str, str, Sum, Sum], ...] = (
     (
@@ -699,6 +711,19 @@ SUMS: tuple[tuple[str, str, Sum, Sum], ...] = (
 )
 
 
+#: gamma and beta have a number for each feature, whatever is normalized over.
+SUMS += tuple(
+    (
+        "wrong-axis",
+        "dgamma and dbeta were summed over the features (axis 1); gamma and beta serve all examples, so "
+        "it is those that are summed over (axis 0).",
+        _summed_over_features(keepdims, True),
+        _summed_over_features(keepdims, False),
+    )
+    for keepdims in (False, True)
+)
+
+
 def gradients(
     axis: int,
     weights: Weights = lambda n, std: (1, 1, 1),
@@ -732,7 +757,7 @@ def backward_mistakes(
 
     def without_eps(x: Array, gamma: Array, beta: Array, param: Settings) -> Results:
         out, (xhat, gamma, std, *mode) = forward(x, gamma, beta, param)
-        return out, (xhat, gamma, np.sqrt(std**2 - param["eps"]), *mode)
+        return out, (xhat, gamma, np.sqrt(np.maximum(std**2 - _eps(param), 0)), *mode)
 
     def never_eps(x: Array, gamma: Array, beta: Array, param: Settings) -> Results:
         out, cache = forward(x, gamma, beta, param)

@@ -72,23 +72,20 @@ _FORWARD_OUTPUTS = (
 _BACKWARD_OUTPUTS = _FACTORS_OF_DX, _FACTOR_OF_DX, "dx", _LOST, _LET_THROUGH
 
 _WORDING = {
-    _KEPT: "of many units the share {got:.2g} is kept; it should be about {expected:.2g}",
+    _KEPT: "{got:.0%} of the units are kept; it should be about {expected:.0%}",
     _FACTORS: "kept units are not all x times the same number",
     _FACTORS_OF_DX: "gradients of kept units are not all `dout` times the same number",
     _FACTOR: "kept units are x times {got:.4g}; they should be x times {expected:.4g}",
     _FACTOR_OF_DX: "gradients of kept units are `dout` times {got:.4g}; they should be `dout` times "
     "{expected:.4g}",
     _IN_TEST: "units are 0 in test mode",
-    _ROWS: "the mask has {got:.0f} different rows for {expected:.0f} examples: its units are not "
-    "dropped independently",
-    _COLUMNS: "the mask has {got:.0f} different columns for {expected:.0f} features: its units are not "
-    "dropped independently",
+    _ROWS: "the mask has {expected:.0f} rows, but no more than {got:.0f} different",
+    _COLUMNS: "the mask has {expected:.0f} columns, but no more than {got:.0f} different",
     _SEED: "two calls with the same dropout_param['seed'] drop different units",
     _SEEDS: "two calls with different dropout_param['seed'] drop the same units",
     _NO_SEED: "two calls without a seed drop the same units",
-    _LOST: "of the units that were kept, the share {got:.2g} has a gradient of 0; it should be none",
-    _LET_THROUGH: "of the units that were dropped, the share {got:.2g} has a gradient; it should be "
-    "none",
+    _LOST: "of the units that were kept, {got:.0%} have a gradient of 0; none should",
+    _LET_THROUGH: "of the units that were dropped, {got:.0%} have a gradient; none should",
 }
 
 
@@ -146,7 +143,7 @@ class DropoutForward(Forward):
 
 
 def _in_test_mode(out: Array, x: Array) -> Outputs:
-    dropped = bool((out == 0).any())
+    dropped = bool((out == 0).any() and out.any())
     return {_IN_TEST: float(dropped), "out": x.astype(out.dtype) if dropped else out}
 
 

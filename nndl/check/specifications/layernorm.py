@@ -35,28 +35,34 @@ Results = tuple[Any, ...]
 Statistic = Callable[[Array], Any]
 
 
-def _case(name: str, x: Array, stage: str = VALUES, eps: float = 0.3) -> Case:
+def _case(name: str, x: Array, stage: str = VALUES, **settings: float) -> Case:
     N, D = x.shape
-    arguments = x + 0.7, scale_of(D), numbers(D, seed=3), {"eps": eps}
+    arguments = x, scale_of(D), numbers(D, seed=3), settings
     return Case(name, arguments, stage, {"N": N, "D": D})
 
 
+def _x(N: int, D: int) -> Array:
+    return numbers(N, D) + 0.7
+
+
 def _one_constant() -> Array:
-    x = numbers(3, 4)
+    x = _x(3, 4)
     x[1] = 2
     return x
 
 
 CASES = (
-    _case("3 examples of 5 features", numbers(3, 5)),
-    _case("4 examples of 2 features", numbers(4, 2)),
-    _case("2 examples of 3 features", numbers(2, 3), eps=0.8),
-    _case("a batch of one", numbers(1, 4), EDGE_CASES),
-    _case("as many examples as features", numbers(3, 3), EDGE_CASES),
+    _case("3 examples of 5 features", _x(3, 5), eps=0.3),
+    _case("4 examples of 2 features", _x(4, 2), eps=0.3),
+    _case("2 examples of 3 features", _x(2, 3), eps=0.8),
+    _case("a batch of one", _x(1, 4), EDGE_CASES, eps=0.3),
+    _case("as many examples as features", _x(3, 3), EDGE_CASES, eps=0.3),
     _case(
-        "an example of equal features, eps = 1e-5", _one_constant(), EDGE_CASES, 1e-5
+        "an example of equal features, with the default eps",
+        _one_constant(),
+        EDGE_CASES,
     ),
-    _case("a single feature", numbers(4, 1), EDGE_CASES),
+    _case("a single feature", _x(4, 1), EDGE_CASES, eps=0.3),
 )
 
 # ---- forward -------------------------------------------------------------------------
@@ -77,7 +83,7 @@ def _twin(
     scale: Scale = scaled,
 ) -> Any:
     def twin(x: Array, gamma: Array, beta: Array, ln_param: Settings) -> Results:
-        xhat = normalize(x, mean(x), var(x), ln_param["eps"])
+        xhat = normalize(x, mean(x), var(x), ln_param.get("eps", 1e-5))
         return scale(xhat, gamma, beta), None
 
     return twin
