@@ -125,7 +125,7 @@ def _explained(
     observed: Sequence[Observed],
 ) -> tuple[int, int]:
     """Return how many wrong results of `output` a mistake explains, none if it fails to
-    explain one; and how many wrong ones of the other outputs."""
+    explain one; and how often the other outputs agree."""
     wrong, others = 0, 0
     for case, got, expected in observed:
         twin = _outputs_of_twin(specification, mistake, case)
@@ -133,8 +133,7 @@ def _explained(
             return 0, 0
         wrong += not same(twin.get(output), expected[output])
         others += sum(
-            not same(twin.get(other), expected[other])
-            and same(got.get(other), twin.get(other))
+            same(got.get(other), twin.get(other))
             for other in expected
             if other != output
         )
@@ -147,7 +146,8 @@ def _outputs_of_twin(
     """Return what a wrong twin gives; nothing where it fails altogether."""
     forward = mistake.forward or specification.reference_forward()
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
             return specification.observe(mistake.twin, forward, case)
     except Exception:
         return {}
