@@ -69,17 +69,23 @@ def diagnose(
         left, right = as_array(got.get(output)), as_array(expected[output])
         if left is not None and right is not None:
             pairs.append(Pair(case, left, right))
-    exchanged = _exchanged(specification, output, observed)
-    if exchanged is not None:
-        return exchanged
+    misplaced = _exchanged(specification, output, observed) or _input_returned(
+        specification, output, observed
+    )
+    if misplaced is not None:
+        return misplaced
     # A second mistake, in an edge case, must not hide the pattern of the first.
-    for chosen in (pairs, [pair for pair in pairs if pair.case.stage == VALUES]):
+    for stages in _stages_with(reported):
+        chosen = [pair for pair in pairs if pair.case.stage in stages]
         wrongs = [pair for pair in chosen if not pair.right]
         rights = [pair for pair in chosen if pair.right]
         for pattern in (*specification.patterns, *PATTERNS):
             found = pattern(output, wrongs, rights)
             if found is not None:
                 return found
+    known = _mistake_of_that_shape(specification, output, observed)
+    if known is not None:
+        return known
     if any(got.get(output) is None for _, got, _ in observed):
         return Diagnosis(
             "missing",
@@ -214,6 +220,28 @@ def _exception_of_twin(
             specification.observe(mistake.twin, forward, case)
     except Exception as error:
         return type(error)
+    return None
+
+
+def _input_returned(
+    specification: Specification, output: str, observed: Sequence[Observed]
+) -> Diagnosis | None:
+    """Look for an input that comes back as a result."""
+    wrong = [
+        one for one in observed if not same(one.got.get(output), one.expected[output])
+    ]
+    belongs = getattr(specification, "forward_specification", specification)
+    for place, name in enumerate(belongs.parameters):
+        if wrong and all(
+            place < len(case.arguments)
+            and isinstance(case.arguments[place], np.ndarray)
+            and same(got.get(output), case.arguments[place])
+            for case, got, _ in wrong
+        ):
+            return Diagnosis(
+                "input-returned",
+                f"What comes back as `{output}` is the input `{name}`, as it came.",
+            )
     return None
 
 

@@ -878,6 +878,34 @@ def adam(w, dw, config=None):
     return w + lr * config["m"] / (np.sqrt(config["v"]) + eps), config
 
 
+@wrong("epsilon under the root, and no bias correction", "no-bias-correction")
+def adam(w, dw, config=None):
+    config, lr, b1, b2, eps, m, v, _ = _open(w, config)
+    config["m"] = m = m - (1 - b1) * (m - dw)
+    config["v"] = v = v - (1 - b2) * (v - dw**2)
+    return w - lr * m / (v + eps) ** 0.5, config
+
+
+@wrong("the old average is not multiplied by beta1", "m-not-decayed")
+def adam(w, dw, config=None):
+    config, lr, b1, b2, eps, m, v, t = _open(w, config)
+    t += 1
+    m = m + (1 - b1) * dw
+    v = b2 * v + (1 - b2) * dw**2
+    config.update(m=m, v=v, t=t)
+    return w - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), config
+
+
+@wrong("the learning rate is divided by t", "later-steps")
+def adam(w, dw, config=None):
+    config, lr, b1, b2, eps, m, v, t = _open(w, config)
+    t += 1
+    m = b1 * m + (1 - b1) * dw
+    v = b2 * v + (1 - b2) * dw**2
+    config.update(m=m, v=v, t=t)
+    return w - lr / t * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), config
+
+
 @wrong("w itself comes back", "w-returned")
 def adam(w, dw, config=None):
     config, lr, b1, b2, eps, m, v, t = _open(w, config)

@@ -221,6 +221,14 @@ def affine_relu_backward(dout, cache):
     return dx, dw, np.sum(dout, axis=0)
 
 
+@wrong("b comes back as db", "input-returned")
+def affine_relu_backward(dout, cache):
+    fc_cache, relu_cache = cache
+    x, w, b = fc_cache
+    dx, dw, db = affine_backward(relu_backward(dout, relu_cache), fc_cache)
+    return dx, dw, b
+
+
 @right("one expression, its output as mask")
 def affine_relu_forward(x, w, b):
     out = np.clip(np.einsum("nd,dm->nm", x.reshape(len(x), -1), w) + b, 0, None)
@@ -332,6 +340,13 @@ def affine_bn_relu_forward(x, w, b, gamma, beta, bn_param):
     normed, ln_cache = layernorm_forward(a, gamma, beta, bn_param)
     out, relu_cache = relu_forward(normed)
     return out, (fc_cache, ln_cache, relu_cache)
+
+
+@wrong("the ReLU before the normalization, a copy of bn_param", "running-averages-lost")
+def affine_bn_relu_forward(x, w, b, gamma, beta, bn_param):
+    a, affine_relu_cache = chained_affine_relu(x, w, b)
+    out, bn_cache = batchnorm_forward(a, gamma, beta, {**bn_param})
+    return out, (affine_relu_cache, bn_cache)
 
 
 @wrong("no ReLU on the way back", "no-relu")

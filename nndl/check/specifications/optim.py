@@ -825,6 +825,15 @@ RMSPROP = _rule(
             ),
         ),
         Mistake(
+            "epsilon-maximum",
+            "epsilon is the least that the root may be; it must be added to the root.",
+            _rmsprop(
+                next_w=lambda s: (
+                    s.w - s.learning_rate * s.dw / np.maximum(np.sqrt(s.cache), s.epsilon)
+                )
+            ),
+        ),
+        Mistake(
             "multiplied",
             "The gradient is multiplied by the root of the average; it must be divided by it.",
             _rmsprop(
@@ -1015,6 +1024,34 @@ ADAM = _rule(
             "v-not-average",
             "The squared gradient enters v whole: multiply it by (1 - beta2).",
             _adam(v=lambda s: s.beta2 * s.v + s.dw**2),
+        ),
+        Mistake(
+            "m-not-decayed",
+            "The first step is right, but m keeps the old average whole: multiply it by beta1.",
+            _adam(m=lambda s: s.m + (1 - s.beta1) * s.dw),
+        ),
+        Mistake(
+            "v-not-decayed",
+            "The first step is right, but v keeps the old average whole: multiply it by beta2.",
+            _adam(v=lambda s: s.v + (1 - s.beta2) * s.dw**2),
+        ),
+        Mistake(
+            "one-average",
+            "The squared gradients are summed over all entries of w; each must have its own average.",
+            _adam(v=lambda s: s.beta2 * s.v + (1 - s.beta2) * np.sum(s.dw**2)),
+        ),
+        Mistake(
+            "t-late",
+            "m is corrected before t is raised, and v after it: raise t once, before both.",
+            _adam(m_hat=lambda s: s.m / (1 - s.beta1 ** max(s.old_t, 1))),
+        ),
+        Mistake(
+            "no-bias-correction",
+            "The bias correction is missing: the step is made of m and v, not of m_hat and v_hat. And "
+            "epsilon is under the root; it is added to the root.",
+            _adam(
+                next_w=lambda s: s.w - s.learning_rate * s.m / np.sqrt(s.v + s.epsilon)
+            ),
         ),
         Mistake(
             "not-average",

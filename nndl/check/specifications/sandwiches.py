@@ -427,6 +427,13 @@ def _bn_relu_mistakes(linear: Layer, norm: Layer) -> tuple[Mistake, ...]:
         )
 
     return (
+        # Before all others that store nothing, so that those must explain the output as well.
+        Mistake(
+            "running-averages-lost",
+            "The running averages never reach the caller: the normalization got a copy of `bn_param`, "
+            "and must get the dict itself.",
+            with_param(dict),
+        ),
         Mistake(
             "no-relu",
             f"The ReLU is missing: this is the output of the {norm.name}.",
@@ -446,12 +453,6 @@ def _bn_relu_mistakes(linear: Layer, norm: Layer) -> tuple[Mistake, ...]:
             "no-bn",
             f"The {norm.name} is missing: this is the {linear.name} and the ReLU alone.",
             chain(lambda a, gamma, beta, param: _relu(a)),
-        ),
-        Mistake(
-            "running-averages-lost",
-            "The output is right, but the running averages never reach the caller: the normalization "
-            "got a copy of `bn_param`, and must get the dict itself.",
-            with_param(dict),
         ),
         Mistake(
             "always-train",
