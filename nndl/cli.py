@@ -61,6 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     checking = commands.add_parser("check", help="what is wrong with your own layers")
     _files.add_options(checking)
 
+    exercises = commands.add_parser(
+        "exercises", help="the book's exercises as notebooks, without the solutions"
+    )
+    exercises.add_argument("folder", metavar="DIR", help="where to write them")
+    exercises.add_argument(
+        "--chapters", metavar="DIR", help="the chapters' notebooks, if not beside nndl"
+    )
+    exercises.set_defaults(run=_exercises)
+
     bench = commands.add_parser(
         "bench", help="time the compiled code against its peers"
     )
@@ -88,6 +97,13 @@ def _fetch(arguments: argparse.Namespace) -> None:
     from .data import cifar10
 
     cifar10.fetch(arguments.folder, arguments.mirror or cifar10.OFFICIAL_URL)
+
+
+def _exercises(arguments: argparse.Namespace) -> None:
+    from .exercises import write_exercises
+
+    for path in write_exercises(arguments.folder, arguments.chapters):
+        print(path)
 
 
 def _list(arguments: argparse.Namespace) -> None:

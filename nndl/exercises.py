@@ -183,20 +183,25 @@ def _marks(source: str) -> Iterator[tuple[str, Any]]:
 
 def _needed(before: Sequence[str], exercises: Sequence[Exercise]) -> list[str]:
     """Return the cells of the chapter that define what the exercises use, in order."""
-    wanted: set[str] = set()
+    known = [names_of(source) for source in before]
+    keep: set[int] = set()
+    open_questions: list[tuple[int, str]] = []
     own: set[str] = set()
     for exercise in exercises:
         for source in (*exercise.given, *exercise.solution):
             bound, used = names_of(source)
-            wanted |= used - own
+            open_questions += [(len(before), name) for name in used - own]
             own |= bound
-    keep = []
-    for source in reversed(before):
-        bound, used = names_of(source)
-        if bound & wanted:
-            keep.append(source)
-            wanted = (wanted - bound) | used
-    return keep[::-1]
+    while open_questions:
+        cell, name = open_questions.pop()
+        earlier = [i for i in range(cell) if name in known[i][0]]
+        # A function may use what is defined after it, when it is called later still.
+        later = [i for i in range(cell + 1, len(before)) if name in known[i][0]]
+        for i in earlier[-1:] or later[:1]:
+            if i not in keep:
+                keep.add(i)
+                open_questions += [(i, other) for other in known[i][1]]
+    return [before[i] for i in sorted(keep)]
 
 
 def names_of(source: str) -> tuple[set[str], set[str]]:
@@ -238,7 +243,7 @@ def _used_first(source: str, name: str) -> bool:
                 return False
             continue  # it runs when it is called, by then the name is bound
         if isinstance(statement, ast.Import | ast.ImportFrom):
-            if name in {alias.asname or alias.name for alias in statement.names}:
+            if name in _bound_by_import(statement):
                 return False
             continue
         nodes = [
@@ -256,6 +261,10 @@ def _used_first(source: str, name: str) -> bool:
         first = min(nodes, key=lambda node: (node.lineno, node.col_offset))
         return isinstance(first.ctx, ast.Load)
     return False
+
+
+def _bound_by_import(statement: ast.Import | ast.ImportFrom) -> set[str]:
+    return {alias.asname or alias.name.split(".")[0] for alias in statement.names}
 
 
 # ---- text ----------------------------------------------------------------------------
