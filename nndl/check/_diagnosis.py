@@ -55,13 +55,17 @@ class Pair(NamedTuple):
 
 
 def diagnose(
-    specification: Specification, output: str, observed: Sequence[Observed]
+    specification: Specification,
+    output: str,
+    observed: Sequence[Observed],
+    reported: Case | None = None,
 ) -> Diagnosis:
-    """Return the most likely reason why `output` is wrong in some of the cases."""
+    """Return the most likely reason why `output` is wrong in some of the cases; in the
+    reported one in any case."""
     swapped = _exchanged(specification, output, observed, with_each_other=True)
     if swapped is not None:
         return swapped
-    known = _known_mistake(specification, output, observed)
+    known = _known_mistake(specification, output, observed, reported)
     if known is not None:
         return known
     pairs = []
@@ -101,8 +105,20 @@ def diagnose(
 # ---- known mistakes ------------------------------------------------------------------
 
 
+def _stages_with(reported: Case | None) -> list[tuple[str, ...]]:
+    """Return the stages to be explained together, all of them first; the reported case
+    belongs to each."""
+    together = [
+        (VALUES, TEST_MODE, EDGE_CASES), (VALUES, TEST_MODE), (VALUES,),
+    ]  # fmt: skip
+    return [one for one in together if reported is None or reported.stage in one]
+
+
 def _known_mistake(
-    specification: Specification, output: str, observed: Sequence[Observed]
+    specification: Specification,
+    output: str,
+    observed: Sequence[Observed],
+    reported: Case | None = None,
 ) -> Diagnosis | None:
     """Return the mistake whose twin gives the reader's results in every case, and the
     most wrong ones.
@@ -110,9 +126,7 @@ def _known_mistake(
     Who makes a second mistake, in test mode or in an edge case, is told the first one: if no
     twin gives all results, those of the earlier stages alone are looked at.
     """
-    for stages in (
-        (VALUES, TEST_MODE, EDGE_CASES), (VALUES, TEST_MODE), (VALUES,),
-    ):  # fmt: skip
+    for stages in _stages_with(reported):
         chosen = [one for one in observed if one.case.stage in stages]
         best, most = None, (0, 0)
         for mistake in specification.mistakes:
@@ -122,6 +136,31 @@ def _known_mistake(
         if best is not None:
             return Diagnosis(best.cause, best.why)
     return None
+
+
+def _mistake_of_that_shape(
+    specification: Specification, output: str, observed: Sequence[Observed]
+) -> Diagnosis | None:
+    """Return the mistake whose twin gives the reader's shapes, some of which are wrong.
+
+    Who makes two mistakes, one in the numbers and one in the shape, is told the latter.
+    """
+    got = [_shape_of(one.got.get(output)) for one in observed]
+    if None in got or got == [_shape_of(one.expected[output]) for one in observed]:
+        return None
+    for mistake in specification.mistakes:
+        twins = (_outputs_of_twin(specification, mistake, one.case) for one in observed)
+        if all(
+            _shape_of(twin.get(output)) == shape
+            for twin, shape in zip(twins, got, strict=True)
+        ):
+            return Diagnosis(mistake.cause, mistake.why)
+    return None
+
+
+def _shape_of(value: Any) -> tuple[int, ...] | None:
+    array = as_array(value)
+    return None if array is None else array.shape
 
 
 def _explained(

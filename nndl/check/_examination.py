@@ -325,7 +325,7 @@ class Examination:
         return Trouble(trouble.cause, trouble.problem, why, trouble.line)
 
     def _wrong(self, stage: str, output: str, case: Case, problem: str) -> Finding:
-        diagnosis: Diagnosis = diagnose(self.specification, output, self.observed)
+        diagnosis: Diagnosis = diagnose(self.specification, output, self.observed, case)
         trouble = Trouble(diagnosis.cause, problem, diagnosis.why)
         return self._finding(stage, trouble, case, output)
 

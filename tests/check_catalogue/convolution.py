@@ -373,6 +373,37 @@ def conv_forward_naive(x, w, b, conv_param):
     return out, None
 
 
+@wrong("the stride is ignored and the bias added for each channel", "stride-ignored")
+def conv_forward_naive(x, w, b, conv_param):
+    pad = conv_param["pad"]
+    N, C, H, W = x.shape
+    F, C, HH, WW = w.shape
+    xp = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    H_out, W_out = H + 2 * pad - HH + 1, W + 2 * pad - WW + 1
+    out = np.zeros((N, F, H_out, W_out), x.dtype)
+    for c in range(C):
+        for i in range(H_out):
+            for j in range(W_out):
+                patch = xp[:, c, i : i + HH, j : j + WW]
+                out[:, :, i, j] += np.einsum("npq,fpq->nf", patch, w[:, c]) + b
+    return out, None
+
+
+@wrong("the padding is above and to the left", "pad-one-side")
+def conv_forward_naive(x, w, b, conv_param):
+    p = conv_param["pad"]
+    padded = np.pad(x, ((0, 0), (0, 0), (2 * p, 0), (2 * p, 0)))
+    return _forward(padded, w, b, {"stride": conv_param["stride"], "pad": 0})
+
+
+@wrong("the padding is of ones", "borders")
+def conv_forward_naive(x, w, b, conv_param):
+    p = conv_param["pad"]
+    widths = ((0, 0), (0, 0), (p, p), (p, p))
+    padded = np.pad(x, widths, constant_values=1)
+    return _forward(padded, w, b, {"stride": conv_param["stride"], "pad": 0})
+
+
 # ---- backward, wrong -----------------------------------------------------------------
 
 
@@ -619,6 +650,27 @@ def conv_backward_naive(dout, cache):
 def conv_backward_naive(dout, cache):
     dx, dw, _ = _right_backward(dout, cache)
     return dx, dw, dout.sum(axis=(0, 2, 3), keepdims=True)
+
+
+@wrong("dw is computed from the first image", "first-image-only")
+def conv_backward_naive(dout, cache):
+    x, xp, w, s, p = cache
+    F, C, HH, WW = w.shape
+    dx, dw, db = _right_backward(dout, cache)
+    dw = np.zeros_like(w)
+    for f in range(F):
+        for i in range(dout.shape[2]):
+            for j in range(dout.shape[3]):
+                patch = xp[0, :, i * s : i * s + HH, j * s : j * s + WW]
+                dw[f] += dout[0, f, i, j] * patch
+    return dx, dw, db
+
+
+@wrong("dx keeps its padding, and db its axes", "pad-not-stripped")
+def conv_backward_naive(dout, cache):
+    x, xp, w, s, p = cache
+    dxp, dw, _ = _right_backward(dout, (xp, xp, w, s, 0))
+    return dxp, dw, dout.sum(axis=0)
 
 
 # ---- right ---------------------------------------------------------------------------

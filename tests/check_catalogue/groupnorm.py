@@ -330,6 +330,21 @@ def spatial_groupnorm_backward(dout, cache):
     return (dx.reshape(dout.shape), *_parameters(dout, cache))
 
 
+@wrong("the variance's term is not multiplied by xhat", "term-without-xhat")
+def spatial_groupnorm_backward(dout, cache):
+    dxhat, xhat, std = _parts(dout, cache)
+    axes = (2, 3, 4)
+    dx = dxhat - dxhat.mean(axis=axes, keepdims=True)
+    dx -= (dxhat * xhat).mean(axis=axes, keepdims=True)
+    return ((dx / std).reshape(dout.shape), *_parameters(dout, cache))
+
+
+@wrong("gamma is never used", "no-gamma")
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    out, cache = _forward(x, np.ones_like(gamma), beta, G, gn_param)
+    return out, cache
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

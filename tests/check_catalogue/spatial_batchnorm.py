@@ -372,6 +372,16 @@ def spatial_batchnorm_backward(dout, cache):
     return dx.reshape(N, H, W, C).transpose(0, 3, 2, 1), dgamma, dbeta
 
 
+@wrong("the mean's term is added", "sign-of-a-term")
+def spatial_batchnorm_backward(dout, cache):
+    xhat, gamma, std = _images(cache, dout.shape)
+    axes = (0, 2, 3)
+    d = dout * gamma
+    slope = (d * xhat).mean(axis=axes, keepdims=True)
+    dx = (d + d.mean(axis=axes, keepdims=True) - xhat * slope) / std
+    return dx, (dout * xhat).sum(axis=axes), dout.sum(axis=axes)
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

@@ -258,7 +258,7 @@ FORWARD = Forward(
         ),
         Mistake(
             "pad-one-side",
-            "The padding is on two sides of the images only: it belongs on all four.",
+            "The padding is at the bottom and the right only: it belongs on all four sides.",
             _like(
                 lambda x, w, b, p: (
                     np.pad(x, ((0, 0), (0, 0), (0, 2 * p["pad"]), (0, 2 * p["pad"]))),
@@ -267,6 +267,23 @@ FORWARD = Forward(
                     p | {"pad": 0},
                 )
             ),
+        ),
+        Mistake(
+            "pad-one-side",
+            "The padding is at the top and the left only: it belongs on all four sides.",
+            _like(
+                lambda x, w, b, p: (
+                    np.pad(x, ((0, 0), (0, 0), (2 * p["pad"], 0), (2 * p["pad"], 0))),
+                    w,
+                    b,
+                    p | {"pad": 0},
+                )
+            ),
+        ),
+        Mistake(
+            "settings-ignored",
+            "One line of padding is added whatever conv_param says.",
+            _like(lambda x, w, b, p: (x, w, b, p | {"pad": 1})),
         ),
         Mistake(
             "pad-not-zeros",
@@ -438,6 +455,11 @@ BACKWARD = backward(
             "last-image-only",
             "Only the last image counts: the gradients of all images must be added up, not overwritten.",
             _from(lambda dout, x, w: (_only(dout, n=-1), x, w)),
+        ),
+        Mistake(
+            "first-image-only",
+            "Only the first image counts: the gradients of all images must be added up.",
+            _from(lambda dout, x, w: (_only(dout, n=0), x, w)),
         ),
         Mistake(
             "one-filter",

@@ -254,6 +254,7 @@ def _formula(
     count: Callable[[int, int, int, int, int], float] | None = None,
     mean: float = 1,
     variance: float = 1,
+    by_xhat: bool = True,
     scale: Callable[[Array], Array] = lambda gamma: gamma,
     inverse: Callable[[Array], Array] = lambda std: 1 / std,
 ) -> Callable[..., Any]:
@@ -270,7 +271,8 @@ def _formula(
         normal = xhat.reshape(shape)
         sums = [one.sum(axis=axes, keepdims=True) for one in (dxhat, dxhat * normal)]
         m = count(N, C, H, W, G) if count else dout.size // sums[0].size
-        dx = dxhat - mean * sums[0] / m - variance * normal * sums[1] / m
+        slope = variance * (normal if by_xhat else 1)
+        dx = dxhat - mean * sums[0] / m - slope * sums[1] / m
         return factor * dx.reshape(dout.shape), None, None
 
     return twin
@@ -414,6 +416,27 @@ BACKWARD = backward(
         Mistake("per-channel", _PER_CHANNEL, _formula(axes=(3, 4))),
         Mistake("groups-ignored", _ALL_CHANNELS, _formula(axes=(1, 2, 3, 4))),
         Mistake("mixed-images", _MIXED, _formula(_through_images, (1,))),
+        Mistake(
+            "sign-of-a-term",
+            "The term of the mean has the wrong sign in `dx`: both terms are subtracted.",
+            _formula(mean=-1),
+        ),
+        Mistake(
+            "sign-of-a-term",
+            "The term of the variance has the wrong sign in `dx`: both terms are subtracted.",
+            _formula(variance=-1),
+        ),
+        Mistake(
+            "sign-of-a-term",
+            "Both terms have the wrong sign in `dx`: they are subtracted.",
+            _formula(mean=-1, variance=-1),
+        ),
+        Mistake(
+            "term-without-xhat",
+            "The variance's term in `dx` must be multiplied by xhat: a value far from the mean moves "
+            "the variance more.",
+            _formula(by_xhat=False),
+        ),
         Mistake(
             "times-std",
             "`dx` is multiplied by the standard deviation: it must be divided by it.",

@@ -229,6 +229,20 @@ FORWARD = Forward(
             _pooled(lambda windows: windows.sum(axis=(-1, -2))),
         ),
         Mistake(
+            "settings-ignored",
+            "The windows are of 2x2 pixels whatever pool_param says.",
+            lambda x, pool_param: conv_layers.max_pool_forward_naive(
+                x, pool_param | {"pool_height": 2, "pool_width": 2}
+            ),
+        ),
+        Mistake(
+            "settings-ignored",
+            "The stride is 2 whatever pool_param says.",
+            lambda x, pool_param: conv_layers.max_pool_forward_naive(
+                x, pool_param | {"stride": 2}
+            ),
+        ),
+        Mistake(
             "not-reduced",
             "The maximum is taken along the rows of a window only: it is over both of its axes.",
             _pooled(lambda windows: windows.max(axis=-1)),

@@ -310,6 +310,7 @@ def _formula(
     count: Callable[[int, int, int, int], int] | None = None,
     mean: float = 1,
     variance: float = 1,
+    by_xhat: bool = True,
     scale: Callable[[Array], Array] = lambda gamma: gamma,
     inverse: Callable[[Array], Array] = lambda std: 1 / std,
     outside: bool = False,
@@ -323,7 +324,8 @@ def _formula(
         sums = [one.sum(axis=axes, keepdims=True) for one in share]
         m = count(*dout.shape) if count else dout.size // sums[0].size
         factor = (scale(gamma) * inverse(std))[:, None, None]
-        dx = factor * (dout - mean * sums[0] / m - variance * xhat * sums[1] / m)
+        slope = variance * (xhat if by_xhat else 1)
+        dx = factor * (dout - mean * sums[0] / m - slope * sums[1] / m)
         return dx, None, None
 
     return twin
@@ -436,6 +438,27 @@ BACKWARD = backward(
             "divided-by-variance",
             "`dx` is divided by the variance, not by its root, the standard deviation.",
             _formula(inverse=lambda std: std**-2),
+        ),
+        Mistake(
+            "sign-of-a-term",
+            "The term of the mean has the wrong sign in `dx`: both terms are subtracted.",
+            _formula(mean=-1),
+        ),
+        Mistake(
+            "sign-of-a-term",
+            "The term of the variance has the wrong sign in `dx`: both terms are subtracted.",
+            _formula(variance=-1),
+        ),
+        Mistake(
+            "sign-of-a-term",
+            "Both terms have the wrong sign in `dx`: they are subtracted.",
+            _formula(mean=-1, variance=-1),
+        ),
+        Mistake(
+            "term-without-xhat",
+            "The variance's term in `dx` must be multiplied by xhat: a value far from the mean moves "
+            "the variance more.",
+            _formula(by_xhat=False),
         ),
         Mistake(
             "times-std",
