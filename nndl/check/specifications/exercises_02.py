@@ -1,0 +1,5 @@
+"""The exercises of chapter 2."""
+
+from __future__ import annotations
+
+ALL: tuple = ()

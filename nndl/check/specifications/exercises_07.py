@@ -1,0 +1,5 @@
+"""The exercises of chapter 7."""
+
+from __future__ import annotations
+
+ALL: tuple = ()
