@@ -427,3 +427,44 @@ def spatial_groupnorm_backward(dout, cache):
             flat = d - d.mean() - h * (h @ d) / h.size
             dx[n, k] = (flat / cache["std"][n * G + g]).reshape(dx[n, k].shape)
     return (dx, *_parameters(dout, cache))
+
+
+@right("sums over a matrix that says which channel is in which group")
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    N, C, H, W = x.shape
+    member = (np.arange(C)[:, None] // (C // G) == np.arange(G)).astype(x.dtype)
+    m = C // G * H * W
+    mean = x.sum(axis=(2, 3)) @ member / m @ member.T
+    centred = x - mean[:, :, None, None]
+    var = (centred**2).sum(axis=(2, 3)) @ member / m @ member.T
+    std = np.sqrt(var + gn_param.get("eps", 1e-5))[:, :, None, None]
+    return gamma * (centred / std) + beta, (centred, std)
+
+
+@right("gamma and beta in groups")
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    N, C, H, W = x.shape
+    g = x.reshape(N, G, C // G, H * W)
+    g = g - g.mean(axis=(2, 3), keepdims=True)
+    g /= np.sqrt((g * g).mean(axis=(2, 3), keepdims=True) + gn_param["eps"])
+    g = g * gamma.reshape(1, G, -1, 1) + beta.reshape(1, G, -1, 1)
+    return g.reshape(x.shape), {}
+
+
+@right("everything is computed again from x", forward=lambda *a: (_forward(*a)[0], a))
+def spatial_groupnorm_backward(dout, cache):
+    return _right_backward(dout, _forward(*cache)[1])
+
+
+@right("the whole matrix of derivatives, group by group")
+def spatial_groupnorm_backward(dout, cache):
+    dxhat, xhat, std = _parts(dout, cache)
+    dx = np.empty_like(dxhat)
+    m = xhat[0, 0].size
+    for n, g in np.ndindex(*dxhat.shape[:2]):
+        h = xhat[n, g].ravel()
+        jacobian = (np.eye(m, dtype=h.dtype) - (1 + np.outer(h, h)) / m) / std[
+            n, g, 0, 0, 0
+        ]
+        dx[n, g] = (jacobian @ dxhat[n, g].ravel()).reshape(dx[n, g].shape)
+    return (dx.reshape(dout.shape), *_parameters(dout, cache))

@@ -527,3 +527,39 @@ def max_pool_backward_naive(dout, cache):
     dx = np.zeros(int(np.prod(shape)), dout.dtype)
     np.add.at(dx, places, dout)
     return dx.reshape(shape)
+
+
+@right("first the rows, then the columns")
+def max_pool_forward_naive(x, pool_param):
+    ph, pw, s, Ho, Wo = _settings(x, pool_param)
+    rows = np.stack(
+        [x[:, :, i * s : i * s + ph].max(axis=2) for i in range(Ho)], axis=2
+    )
+    return np.stack(
+        [rows[..., j * s : j * s + pw].max(axis=3) for j in range(Wo)], axis=3
+    ), (rows,)
+
+
+@right("the smallest of the negated numbers")
+def max_pool_forward_naive(x, pool_param):
+    ph, pw, s, Ho, Wo = _settings(x, pool_param)
+    views = sliding_window_view(-x, (ph, pw), axis=(2, 3))[:, :, ::s, ::s]
+    return -np.min(views, axis=(-2, -1)), None
+
+
+@right("pixel by pixel of the window, compared with the output")
+def max_pool_backward_naive(dout, cache):
+    x, ph, pw, s = cache
+    Ho, Wo = dout.shape[2:]
+    views = sliding_window_view(x, (ph, pw), axis=(2, 3))[:, :, ::s, ::s]
+    out = views.max(axis=(4, 5))
+    dx, left = np.zeros_like(x), dout.copy()
+    for a in range(ph):
+        for b in range(pw):
+            hit = views[..., a, b] == out
+            place = np.s_[
+                :, :, a : a + s * (Ho - 1) + 1 : s, b : b + s * (Wo - 1) + 1 : s
+            ]
+            dx[place] += np.where(hit, left, 0)
+            left[hit] = 0
+    return dx

@@ -462,3 +462,52 @@ def spatial_batchnorm_backward(dout, cache):
         flat = (g - dbeta[c] / g.size - h * (dgamma[c] / g.size)) * gamma[c]
         dx[:, c] = (flat / std[0, c, 0, 0]).reshape(dx[:, c].shape)
     return dx, dgamma, dbeta
+
+
+@right("moveaxis, and a view of rows for each image")
+def spatial_batchnorm_forward(x, gamma, beta, bn_param):
+    last = np.moveaxis(x, 1, -1)
+    out, cache = _batchnorm(last.reshape(-1, x.shape[1]), gamma, beta, bn_param)
+    return np.moveaxis(out.reshape(last.shape), -1, 1), [cache, x.shape]
+
+
+@right("the weighted mean of the images' own statistics")
+def spatial_batchnorm_forward(x, gamma, beta, bn_param):
+    if bn_param["mode"] == "test":
+        return _forward(x, gamma, beta, bn_param)
+    eps, momentum = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
+    means = x.mean(axis=(2, 3))
+    mean = means.mean(axis=0)
+    var = x.var(axis=(2, 3)).mean(axis=0) + means.var(axis=0)
+    for key, new in (("running_mean", mean), ("running_var", var)):
+        old = bn_param.get(key, np.zeros_like(new))
+        bn_param[key] = old + (1 - momentum) * (new - old)
+    scale = gamma / np.sqrt(var + eps)
+    shift = beta - mean * scale
+    return x * scale[:, None, None] + shift[:, None, None], None
+
+
+@right("the whole matrix of derivatives, channel by channel")
+def spatial_batchnorm_backward(dout, cache):
+    xhat, gamma, std = _images(cache, dout.shape)
+    N, C, H, W = dout.shape
+    dx = np.empty_like(dout)
+    m = N * H * W
+    for c in range(C):
+        h = xhat[:, c].reshape(-1, 1)
+        jacobian = (np.eye(m, dtype=h.dtype) - 1 / m - h @ h.T / m) / std[0, c]
+        dx[:, c] = (jacobian @ dout[:, c].ravel() * gamma[0, c, 0]).reshape(N, H, W)
+    return dx, (dout * xhat).sum((0, 2, 3)), dout.sum((0, 2, 3))
+
+
+@right("in place, on a copy of dout")
+def spatial_batchnorm_backward(dout, cache):
+    xhat, gamma, std = _images(cache, dout.shape)
+    axes, m = (0, 2, 3), dout.size // dout.shape[1]
+    dbeta, dgamma = dout.sum(axis=axes), (dout * xhat).sum(axis=axes)
+    dx = dout.copy()
+    dx *= m
+    dx -= dbeta[:, None, None]
+    dx -= xhat * dgamma[:, None, None]
+    dx *= gamma / (m * std)
+    return dx, dgamma, dbeta
