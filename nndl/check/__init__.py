@@ -9,13 +9,8 @@ cases where such functions go wrong, and says which result is wrong, where, and 
 why.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
-from .._arguments import number, whole_number
-from . import _examination, specifications
+from ._check import check
+from ._files import check_file
 from ._gradients import check_gradients
 from ._model import check_model
 from ._result import CheckFailed, Finding, Result, Stage
@@ -26,81 +21,7 @@ __all__ = [
     "Result",
     "Stage",
     "check",
+    "check_file",
     "check_gradients",
     "check_model",
 ]
-
-
-def check(
-    function: Callable[..., Any],
-    name: str | None = None,
-    *,
-    forward: Callable[..., Any] | None = None,
-    hint: int = 2,
-    time_limit: float = 1.0,
-) -> Result:
-    """Check a function of your own against the book's function of the same name.
-
-    The function is called by position, on copies of small arrays. What its first call
-    prints is shown, what the later ones print is not.
-
-    Parameters
-    ----------
-    function : callable
-        Your function.
-    name : str, optional
-        The book's name for it, ``"batchnorm_backward"``; by default its own name.
-    forward : callable, optional
-        For a backward function, your forward function, whose cache it is given. By
-        default the function of that name beside it, in the same notebook or module; if
-        there is none, `nndl`'s own.
-    hint : {1, 2, 3}, optional
-        How much the result shows: where it is wrong; why it most likely is; the formula
-        too.
-    time_limit : float, optional
-        Seconds after which a single call is stopped.
-
-    Returns
-    -------
-    Result
-        A small table in a notebook, text elsewhere; ``.passed``, ``.findings``, and
-        ``.raise_for_failure()``.
-
-    Raises
-    ------
-    ValueError
-        If no function of that name is known, `hint` is not 1, 2 or 3, or `time_limit` is
-        not above 0.
-    TypeError
-        If `function` or `forward` cannot be called.
-    """
-    if not callable(function):
-        raise TypeError(f"`function` must be a function, but is {function!r}.")
-    if forward is not None and not callable(forward):
-        raise TypeError(f"`forward` must be a function, but is {forward!r}.")
-    hint = whole_number("hint", hint, at_least=1)
-    if hint > 3:
-        raise ValueError(f"`hint` must be 1, 2 or 3, but is {hint}.")
-    time_limit = number("time_limit", time_limit, above=0)
-    specification = specifications.find(str(name or getattr(function, "__name__", "")))
-    if forward is None and specification.forward_name:
-        forward = _beside(function, specification.forward_name)
-    return _examination.examine(specification, function, forward, hint, time_limit)
-
-
-def _beside(function: Callable[..., Any], name: str) -> Callable[..., Any] | None:
-    """Return the function called `name` in the module or notebook of `function`."""
-    import inspect
-
-    names = getattr(inspect.unwrap(function), "__globals__", {})
-    for called in specifications.other_names(name):
-        found: Callable[..., Any] | None = names.get(called)
-        # What a reader imported from the book is not theirs, and may be compiled: the cache that
-        # the examination takes then is that of the book's readable function.
-        if callable(found) and (not _of_the_book(found) or _of_the_book(function)):
-            return found
-    return None
-
-
-def _of_the_book(function: Callable[..., Any]) -> bool:
-    return str(getattr(function, "__module__", "")).startswith("nndl.")

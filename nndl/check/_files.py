@@ -22,7 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from .._arguments import number, whole_number
-from . import check, specifications
+from . import specifications
+from ._check import check
 from ._result import Finding, Result
 
 #: What a worker ends with when it has written its results, right or wrong.
