@@ -152,6 +152,9 @@ RIGHT = {
     "a generator of its own": lambda: FC(
         [20, 30], 15, dropout_keep_ratio=0.5, rng=np.random.default_rng(3)
     ),
+    "deep, with layer norm and dropout": lambda: FC(
+        [25, 27, 36, 23], 15, normalization="layernorm", dropout_keep_ratio=0.5
+    ),
     "readable layers": lambda: FC([20, 30], 15, fast=False),
     "ThreeLayerConvNet": lambda: cnn.ThreeLayerConvNet((3, 8, 10), 4, 3, 10, reg=0.1),
     "ThreeLayerConvNet with batch norm": lambda: cnn.ThreeLayerConvNet(
@@ -573,10 +576,12 @@ class DrawsFromNowhere(Net):
 
 
 @wrong("does-not-learn")
-class OneUnitAndTenClasses(Net):
+class LosesWhatItSees(Net):
     def __init__(self):
-        super().__init__(D=1, M=1, C=10)
-        self.params["W2"][...] = 0
+        super().__init__(C=10)
+
+    def dropout(self, hidden, k):
+        return 0 * hidden, 0.0
 
 
 @wrong("exception")
@@ -644,6 +649,28 @@ def test_float64_gradients_of_float32_parameters_are_told():
     result = check_model(model)
     assert result.passed, result
     assert any("float32" in note for note in result.notes), result
+
+
+def test_a_penalty_under_another_name_is_told_and_no_error():
+    class Lambda(Net):
+        def __init__(self):
+            super().__init__()
+            self.lam = self.__dict__.pop("reg")
+
+        def penalty(self):
+            return (
+                0.5
+                * self.lam
+                * sum(np.sum(self.params[f"W{k}"] ** 2) for k in (1, 2, 3))
+            )
+
+        def penalty_gradient(self, grads):
+            for k in (1, 2, 3):
+                grads[f"W{k}"] += self.lam * self.params[f"W{k}"]
+
+    result = check_model(Lambda())
+    assert result.passed, result
+    assert any("`reg`" in note for note in result.notes), result
 
 
 def test_examples_of_ones_own_are_taken():

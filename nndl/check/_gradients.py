@@ -21,7 +21,14 @@ import numpy as np
 from .._arguments import number, whole_number
 from .._random import random_generator
 from . import _diagnosis
-from ._calls import OutOfTime, Trouble, _muted, line_of, time_limit
+from ._calls import (
+    OutOfTime,
+    Trouble,
+    _muted,
+    check_signature,
+    line_of,
+    time_limit,
+)
 from ._compare import as_array, same
 from ._diagnosis import Diagnosis, Pair
 from ._result import Finding, Result, Stage
@@ -423,7 +430,7 @@ def likely_cause(
         return _diagnosis.zeros(output, [Pair(case, got, got)], [])
     if measured.numeric is None:
         pair = Pair(case, *measured.as_vectors(got))
-        if len(pair.got) > 2 and (found := _diagnosis.factor(output, [pair], [])):
+        if len(pair.got) > 2 and (found := factor(output, pair)):
             return found
         if got.ndim > 1 and measured.agrees(np.swapaxes(got, -1, -2)):
             pair = Pair(case, got, np.swapaxes(got, -1, -2))
@@ -437,9 +444,24 @@ def likely_cause(
     pair = Pair(case, got, measured.numeric)
     for pattern in _diagnosis.PATTERNS:
         found = pattern(output, [pair], [])
+        if found is not None and found.cause == "factor":
+            return factor(output, pair)
         if found is not None and found.cause != "one-case":
             return found
     return None
+
+
+def factor(output: str, pair: Pair) -> Diagnosis | None:
+    """Look for a constant factor. With a single case, a 2 is likelier a 2 than the root of
+    a 4."""
+    found = _diagnosis.factor(output, [pair], [])
+    if found is not None and any(
+        text in found.why for text in ("root of", " * ", " - 1")
+    ):
+        plain = _diagnosis.factor(output, [pair._replace(case=Case("", ()))], [])
+        if plain is not None and " times too " in plain.why:
+            return plain
+    return found
 
 
 def _cause_of_shape(output: str, measured: Measured, case: Case) -> Diagnosis:
@@ -567,6 +589,7 @@ class _Layer:
 
     def call_forward(self, arguments: Sequence[Any]) -> tuple[Array, Any]:
         """Return the output, and whatever `forward` returned."""
+        check_signature(self.forward, self.names)
         with guarded(self.forward, self.seconds, "forward "):
             result = self.forward(*arguments)
         self.has_cache = isinstance(result, tuple)
@@ -575,6 +598,20 @@ class _Layer:
     def call_backward(self, dout: Array, result: Any) -> list[Array | None]:
         """Return the gradients, one for each array."""
         arguments = (dout, result[1]) if self.has_cache else (dout,)
+        try:
+            check_signature(
+                self.backward, ("dout", "cache") if self.has_cache else ("dout",)
+            )
+        except Trouble:
+            call, why = "(dout)", "forward returned out alone: return (out, cache)"
+            if self.has_cache:
+                call, why = "(dout, cache)", "forward returned (out, cache)"
+            raise Trouble(
+                "signature",
+                f"backward is called as {call}, which its parameters "
+                f"{inspect.signature(self.backward)} do not take",
+                f"{why}, or change what backward takes.",
+            ) from None
         with guarded(self.backward, self.seconds, "backward "):
             gradients = self.backward(*arguments)
         return self._one_each(gradients)
@@ -933,7 +970,7 @@ class _Examination:
         if worst is None:
             return told
         index, probe = worst
-        return f"{told}{_at(index)}: yours is {probe.got:.6g}, the slope is {probe.slope:.6g}"
+        return f"{told}{_at(index)}: yours is {probe.got + 0:.6g}, the slope is {probe.slope + 0:.6g}"
 
     def _special_cause(
         self, i: int, measured: Measured, gradients: Sequence[Array | None]

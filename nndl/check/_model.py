@@ -25,7 +25,16 @@ from . import _diagnosis
 from ._calls import Trouble, _muted
 from ._compare import as_array
 from ._diagnosis import Diagnosis, Pair
-from ._gradients import READ, Measured, Slopes, _at, _first, guarded, likely_cause
+from ._gradients import (
+    READ,
+    Measured,
+    Slopes,
+    _at,
+    _first,
+    factor,
+    guarded,
+    likely_cause,
+)
 from ._result import Finding, Result, Stage
 from ._specification import Case
 
@@ -143,6 +152,7 @@ class State:
     def __init__(
         self, root: Any, leave: Iterable[Array] = (), random_of: State | None = None
     ) -> None:
+        self._largest = math.inf if random_of is None else 100_000
         self._seen: dict[int, Any] = {}
         self._back: list[Callable[[], Any]] = []
         self._random: list[Callable[[], Any]] = [
@@ -171,7 +181,8 @@ class State:
         if one is None or isinstance(one, type | types.ModuleType | str | bytes | int):
             return []
         if isinstance(one, np.ndarray):
-            if one.flags.writeable:
+            # A copy of a data set that the model keeps, for each call, would cost too much.
+            if one.flags.writeable and one.size <= self._largest:
                 self._back.append(functools.partial(np.copyto, one, one.copy()))
             return []
         if isinstance(one, np.random.Generator | np.random.BitGenerator):
@@ -250,13 +261,13 @@ class _Examination:
         self.classes = 0
         self.slow = False
         self.loss_kind = ""
-        self.reg = getattr(model, "reg", None)
+        reg = getattr(model, "reg", None)
+        self.reg = reg if isinstance(reg, int | float | np.floating) else None
         self.within = 1e-6  # of numbers that two calls must agree in
         self.point: dict[str, Array] = {}
         self.still = state
 
     def run(self) -> tuple[tuple[Finding, ...], tuple[Stage, ...], tuple[str, ...]]:
-        has_reg = isinstance(self.reg, int | float | np.floating)
         looks = [
             ("interface", self.interface, "what loss(X) and loss(X, y) return", READ),
             ("scores", self.scores, "one example alone, and test mode", _TEST_TIME),
@@ -268,7 +279,7 @@ class _Examination:
         stages: list[Stage] = []
         findings: list[Finding] = []
         for name, look, looked_at, read in looks:
-            if name == "regularization" and not has_reg:
+            if name == "regularization" and self.reg is None:
                 continue
             if findings:
                 stages.append(Stage(name, "not reached"))
@@ -350,13 +361,13 @@ class _Examination:
         X, y = self.X.copy(), self.y.copy()
         result = self._call(X, y)
         if not isinstance(result, tuple | list) or len(result) != 2:
-            kind = "None" if result is None else f"one {type(result).__name__}"
+            kind = "None" if result is None else f"a {type(result).__name__}"
             raise Trouble(
                 "arity",
                 f"loss(X, y) returned {kind}, and must return (loss, grads)",
                 "A method without a `return` at its end returns None."
                 if result is None
-                else "",
+                else "With labels, return the loss and the dict of the gradients.",
             )
         loss, grads = result
         self._check_loss(loss)
@@ -406,7 +417,7 @@ class _Examination:
                 if not trouble.problem or found.cause == "time-limit":
                     trouble = found
                 continue
-            self.X = X
+            self.X = X.astype(np.float64)
             break
         else:
             raise trouble
@@ -463,23 +474,23 @@ class _Examination:
                 f"the scores hold {scores[index]}{_at(index)}",
                 "Something is divided by 0, or the weights are far too large.",
             )
-        self.classes = scores.shape[1]
+        self.classes = C = scores.shape[1]
+        y = self.rng.permutation(N) % C if self.y_given is None else self.y_given
+        if y.dtype.kind not in "iu" or y.min(initial=0) < 0 or y.max(initial=0) >= C:
+            raise Trouble(
+                "labels",
+                f"`y` must hold integers from 0 to {C - 1}, a class for each example",
+                f"The network has {C} scores for each example.",
+            )
+        self._all = self.X, y
+        # Never as many examples as classes, or a mean over the wrong axis would look right.
+        count = 3 if self.slow else 7
+        count = min(N, count - 1 if count == C else count)
+        # Large numbers would saturate the softmax, and leave no gradients to look at.
+        scale = max(1.0, float(self.X.std()) / 2)
+        self.X, self.y = self.X[:count] / scale, y[:count]
         if self.y_given is None:
-            # More classes than examples of one, and never as many examples as classes: a mean over
-            # the wrong axis must not look right.
-            count = N - 4 if self.classes == N - 3 else N - 3
-            if self.X_given is None:
-                self.X = self.X[: max(count, 2)]
-            self.y = self.rng.permutation(len(self.X)) % self.classes
-        else:
-            self.y = self.y_given
-        self._all = self.X, self.y
-        if self.slow:
-            self.X, self.y = self.X[:3], np.arange(3) % self.classes
-        if self.X_given is not None and not self.slow:
-            count = min(len(self.X), 7 if self.classes != 7 else 6)
-            count -= count == self.classes and count > 2
-            self.X, self.y = self.X[:count], self.y[:count]
+            self.y = self.rng.permutation(count) % C
 
     def _check_loss(self, loss: Any) -> None:
         if np.ndim(loss) > 0 and np.size(loss) > 1:
@@ -790,9 +801,14 @@ class _Examination:
                     "the last layer."
                 ),
             )
-        raise Trouble(
-            cause, f"the loss is {loss:.6g}; that of its scores is {expected:.6g}", why
-        )
+        problem = f"the loss is {loss:.6g}; that of its scores is {expected:.6g}"
+        if cause == "loss" and loss > expected and getattr(self.model, "reg", 1) != 0:
+            self.notes.append(
+                f"With random weights, {problem}. If the rest is a penalty, call its strength `reg`, so "
+                "that it can be looked at."
+            )
+            return
+        raise Trouble(cause, problem, why)
 
     def _dropout_runs(self) -> None:
         """A loss with dropout is not that of the scores in test mode."""
@@ -934,8 +950,8 @@ class _Examination:
         ]
         scales = [n for n in self.names if n not in weights and n not in biases]
 
-        def is_half(names: Iterable[str], factor: float = 1.0) -> bool:
-            half = 0.5 * factor * sum(squares[name] for name in names)
+        def is_half(names: Iterable[str], times: float = 1.0) -> bool:
+            half = 0.5 * times * sum(squares[name] for name in names)
             return math.isclose(grown, half, rel_tol=1e-4, abs_tol=1e-12)
 
         if grown == 0 or abs(grown) < 1e-9 * sum(squares.values()):
@@ -944,43 +960,43 @@ class _Examination:
             return "reg-half", "The 0.5 of 0.5 * reg * sum(W ** 2) is missing."
         if is_half(weights, -1):
             return "reg-sign", "The penalty is subtracted; it belongs added."
-        for factor in (1.0, 2.0):
-            rest = "" if factor == 1 else " The 0.5 is missing as well."
-            if biases and is_half([*weights, *biases], factor):
+        for times in (1.0, 2.0):
+            rest = "" if times == 1 else " The 0.5 is missing as well."
+            if biases and is_half([*weights, *biases], times):
                 why = "The penalty is taken over the biases too; it belongs to the weights W only."
                 return "reg-on-biases", why + rest
-            if scales and is_half([*weights, *biases, *scales], factor):
+            if scales and is_half([*weights, *biases, *scales], times):
                 why = "The penalty is taken over every parameter; it belongs to the weights W only."
                 return "reg-on-all", why + rest
-            if scales and is_half([*weights, *scales], factor):
+            if scales and is_half([*weights, *scales], times):
                 why = "The penalty is taken over gamma and beta too; it belongs to the weights W only."
                 return "reg-on-gamma-beta", why + rest
             for name in weights:
                 if len(weights) > 1 and is_half(
-                    [w for w in weights if w != name], factor
+                    [w for w in weights if w != name], times
                 ):
                     return (
                         "reg-misses-a-layer",
                         f"The penalty leaves out {name}." + rest,
                     )
             for name in weights:
-                if len(weights) > 1 and is_half([name], factor):
+                if len(weights) > 1 and is_half([name], times):
                     return (
                         "reg-misses-a-layer",
                         f"The penalty takes {name} alone." + rest,
                     )
-        for factor, text in ((1 / N, "N"), (2 / N, "N"), (N, "1 / N")):
-            if is_half(weights, factor):
+        for times, text in ((1 / N, "N"), (2 / N, "N"), (N, "1 / N")):
+            if is_half(weights, times):
                 return (
                     "reg-times-n",
                     f"The penalty is divided by {text}: it is added after the mean over the examples.",
                 )
         absolute = sum(float(np.abs(self.point[name]).sum()) for name in weights)
         norms = sum(math.sqrt(squares[name]) for name in weights)
-        for factor in (0.5, 1.0):
-            if math.isclose(grown, factor * absolute, rel_tol=1e-4):
+        for times in (0.5, 1.0):
+            if math.isclose(grown, times * absolute, rel_tol=1e-4):
                 return "reg-not-squared", "It is made of |W|, not of W ** 2."
-            if math.isclose(grown, factor * norms, rel_tol=1e-4):
+            if math.isclose(grown, times * norms, rel_tol=1e-4):
                 return (
                     "reg-not-squared",
                     "It is made of the norm of W, a root: take sum(W ** 2).",
@@ -1000,7 +1016,7 @@ class _Examination:
                 else "reg-on-gamma-beta",
                 f"{name} has no part in the penalty of the loss, so its gradient has none either.",
             )
-        for factor, cause, why in (
+        for times, cause, why in (
             (0.0, "reg-gradient-missing",
              f"The penalty is in the loss but not in its gradient: add reg * {name}."),
             (2.0, "reg-gradient-factor",
@@ -1011,7 +1027,7 @@ class _Examination:
              "It is divided by N, but the penalty is not part of the mean over the examples."),
             (-1.0, "reg-gradient-sign", "It is subtracted; it belongs added."),
         ):  # fmt: skip
-            if np.allclose(added, factor * right, rtol=1e-4, atol=1e-8):
+            if np.allclose(added, times * right, rtol=1e-4, atol=1e-8):
                 return cause, why
         return (
             "reg-gradient",
@@ -1126,9 +1142,11 @@ class _Examination:
             )
         others = [name for name in wrong if name not in nearest]
         if others:
+            several = len(others) > 1
             self.notes.append(
-                f"The gradients of {', '.join(others)} are wrong as well, further from the scores: what "
-                f"is wrong at {' and '.join(nearest)} may be the reason. Mend that first."
+                f"The gradient{'s' * several} of {', '.join(others)} {'are' if several else 'is'} wrong "
+                f"as well, further from the scores: what is wrong at {' and '.join(nearest)} may be the "
+                "reason. Mend that first."
             )
         return told
 
@@ -1155,7 +1173,7 @@ class _Examination:
             pair = Pair(self._case(), one.got, one.numeric)
         else:
             pair = Pair(self._case(), *one.as_vectors(one.got))
-        return _diagnosis.factor("every gradient", [pair], [])
+        return factor("every gradient", pair)
 
     def _case(self) -> Case:
         sizes = {"N": float(len(self.X))}
@@ -1182,7 +1200,7 @@ class _Examination:
         if worst is None:
             return told
         index, probe = worst
-        return f"{told}{_at(index)}: yours is {probe.got:.6g}, the slope is {probe.slope:.6g}"
+        return f"{told}{_at(index)}: yours is {probe.got + 0:.6g}, the slope is {probe.slope + 0:.6g}"
 
     def _cause(
         self, name: str, wrong: list[str], measured: dict[str, Measured]
@@ -1320,6 +1338,9 @@ class _Examination:
         if self.reg is not None:
             with contextlib.suppress(AttributeError, TypeError):
                 self.model.reg = 0.0
+        for param in State(self.model).dicts:
+            if "mode" in param and isinstance(param.get("p"), float):
+                param["p"] = 1.0  # noise would hide whether the loss falls
         X, y = self._all[0][:10], self._all[1][:10]
         own = {name: value.copy() for name, value in self.model.params.items()}
         steps = 0
@@ -1342,6 +1363,12 @@ class _Examination:
                 ))]  # fmt: skip
             if steps < _FEW:
                 break
+        if steps >= _FEW and last < 0.8 * first:
+            self.notes.append(
+                f"The loss on {len(X)} examples falls, from {first:.4g} to {last:.4g} in {steps} steps "
+                "of Adam, but they are not yet learned by heart: dropout or a penalty may be in the way."
+            )
+            return []
         if steps < _FEW:
             self.notes.append(
                 f"There was time for {steps} steps of training only, too few to say whether it learns."
