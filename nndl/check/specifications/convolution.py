@@ -447,8 +447,8 @@ BACKWARD = backward(
         Mistake("not-accumulated", _NOT_ADDED, _overwritten_by_filters),
         Mistake(
             "not-accumulated",
-            "Only the last window of the last image counts: a filter and its bias are used at every place "
-            "of every image, and what each gives must be added (`+=`).",
+            "Only the last window of the last image counts: a filter and its bias are used at every "
+            "place of every image, and what each gives must be added (`+=`).",
             _only_last_place,
         ),
         Mistake(
