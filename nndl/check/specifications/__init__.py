@@ -8,8 +8,30 @@ import importlib
 
 from .._specification import Specification
 
-#: A module for each kind of layer; each names its specifications in `ALL`.
-_MODULES = ("affine", "batchnorm", "layernorm", "dropout", "losses", "relu", "convolution", "pooling", "spatial_batchnorm", "groupnorm", "optim", "sandwiches",)
+#: A module for each kind of layer and for each chapter's exercises; each names its specifications in `ALL`.
+_MODULES = (
+    "affine",
+    "batchnorm",
+    "layernorm",
+    "dropout",
+    "losses",
+    "relu",
+    "convolution",
+    "pooling",
+    "spatial_batchnorm",
+    "groupnorm",
+    "optim",
+    "sandwiches",
+    "exercises_01",
+    "exercises_02",
+    "exercises_03",
+    "exercises_04",
+    "exercises_05",
+    "exercises_06",
+    "exercises_07",
+    "exercises_08",
+    "exercises_09",
+)
 #: What a function's name may end in and still mean the same function.
 _ENDINGS = ("", "_naive", "_fast", "_alt")
 
