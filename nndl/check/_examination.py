@@ -4,6 +4,7 @@ would only confuse."""
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,34 +84,37 @@ class Examination:
         """Return what was found, how far the stages got, and the notes."""
         stages: list[Stage] = []
         findings: list[Finding] = []
-        for name, look in self._stages():
+        beside: list[Finding] = []
+        for name, look in self._stages().items():
             looked_at = self._looked_at(name)
             if looked_at is None:
                 continue
             if findings:
                 stages.append(Stage(name, "not reached"))
                 continue
-            findings = look()
-            stages.append(Stage(name, "failed" if findings else "passed", looked_at))
-        return tuple(findings), tuple(stages), tuple(self.notes)
+            found = look()
+            stages.append(Stage(name, "failed" if found else "passed", looked_at))
+            if all(finding.cause == "dtype" for finding in found):
+                beside += (
+                    found  # the values can be judged all the same, and matter more
+                )
+            else:
+                findings = found
+        return (*findings, *beside), tuple(stages), tuple(self.notes)
 
-    def _stages(self) -> list[tuple[str, Callable[[], list[Finding]]]]:
-        looks = [
-            self.signature, self.cache, self.call, self.shapes, self.dtype, self.inputs,
-            *(lambda stage=stage: self.results(stage) for stage in (VALUES, TEST_MODE, EDGE_CASES)),
-        ]  # fmt: skip
-        names = [
-            "signature",
-            "cache",
-            "call",
-            "shapes",
-            "dtype",
-            "inputs",
-            VALUES,
-            TEST_MODE,
-            EDGE_CASES,
-        ]
-        return list(zip(names, looks, strict=True))
+    def _stages(self) -> dict[str, Callable[[], list[Finding]]]:
+        """Return how each stage looks, in their order."""
+        return {
+            "signature": self.signature,
+            "cache": self.cache,
+            "call": self.call,
+            "shapes": self.shapes,
+            "dtype": self.dtype,
+            "inputs": self.inputs,
+            VALUES: functools.partial(self.results, VALUES),
+            TEST_MODE: functools.partial(self.results, TEST_MODE),
+            EDGE_CASES: functools.partial(self.results, EDGE_CASES),
+        }
 
     def _looked_at(self, stage: str) -> str | None:
         """Return what a stage looks at, in words; None if it has nothing to look at."""
@@ -248,13 +252,22 @@ class Examination:
                 or array.dtype == np.asarray(right).dtype
             ):
                 continue
-            wrong = Trouble(
-                "dtype",
-                f"`{output}` is of {array.dtype} where all inputs are of {np.asarray(right).dtype}",
-                "An array was made without a dtype (`np.zeros(shape)` is float64): make it with the "
-                "dtype of an input, or with `np.zeros_like`. Or a number of NumPy's own took part, "
-                "which is float64 too: `np.power(0.9, 2)`, where `0.9**2` is Python's.",
-            )
+            where = f"`{output}` is of {array.dtype} where all inputs are of {np.asarray(right).dtype}"
+            if array.dtype.kind == "f":
+                wrong = Trouble(
+                    "dtype",
+                    where,
+                    "An array was made without a dtype (`np.zeros(shape)` is float64): make it with the "
+                    "dtype of an input, or with `np.zeros_like`. Or a number of NumPy's own took part, "
+                    "which is float64 too: `np.power(0.9, 2)`, where `0.9**2` is Python's.",
+                )
+            else:
+                wrong = Trouble(
+                    "not-floats",
+                    where,
+                    "What is written into an array of integers or booleans loses its fraction: make the "
+                    "array with the dtype of an input.",
+                )
             findings.append(self._finding("dtype", wrong, case, output))
         return findings
 

@@ -270,7 +270,7 @@ def conv_forward_naive(x, w, b, conv_param):
     return out.reshape(N, F, Ho, Wo), None
 
 
-@wrong("the output is of integers", "dtype")
+@wrong("the output is of integers", "not-floats")
 def conv_forward_naive(x, w, b, conv_param):
     out, cache = _forward(x, w, b, conv_param)
     return out.astype(int), cache
