@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from nndl import layers
+from nndl import conv_layers, layers
 
 from .entries import right, wrong
 
@@ -154,3 +155,481 @@ def fold_before(w, b, gamma, beta, mean, var, eps):
             b[f] += (w[f, c] * (beta[c] - gamma[c] * mean[c] / std[c])).sum()
             w[f, c] *= gamma[c] / std[c]
     return w, b
+
+
+# ---- chapter 4 -----------------------------------------------------------------------
+
+
+@wrong("the inverted dropout of the book", "divided-by-p")
+def vanilla_forward(x, dropout_param):
+    if dropout_param["mode"] == "test":
+        return x.copy(), None
+    rng = np.random.RandomState(dropout_param["seed"])
+    keep = rng.uniform(size=x.shape) < dropout_param["p"]
+    return np.where(keep, x / dropout_param["p"], 0).astype(x.dtype), keep
+
+
+@wrong("test mode leaves x alone", "identity-in-test-mode")
+def vanilla_forward(x, dropout_param):
+    out = x.copy()
+    if dropout_param["mode"] == "train":
+        np.random.seed(dropout_param["seed"])
+        out[np.random.rand(*x.shape) >= dropout_param["p"]] = 0
+    return out, out
+
+
+@wrong("no seed", "seed-ignored")
+def vanilla_forward(x, dropout_param):
+    p = dropout_param["p"]
+    if dropout_param["mode"] == "test":
+        return p * x, p
+    mask = np.random.default_rng().random(x.shape) < p
+    return mask * x, mask
+
+
+def _vanilla_that_repeats(x, dropout_param):
+    p, mode = dropout_param["p"], dropout_param["mode"]
+    np.random.seed(dropout_param["seed"])
+    keep = np.random.binomial(1, p, x.shape).astype(x.dtype)
+    return (x * keep if mode == "train" else x * p), {
+        "keep": keep,
+        "mode": mode,
+        "p": p,
+    }
+
+
+@right("a Bernoulli draw, and a dict for a cache")
+def vanilla_forward(x, dropout_param):
+    return _vanilla_that_repeats(x, dropout_param)
+
+
+@wrong("the mask in both modes", "active-in-test-mode", forward=_vanilla_that_repeats)
+def vanilla_backward(dout, cache):
+    return dout * cache["keep"]
+
+
+@wrong("nothing in test mode", "identity-in-test-mode", forward=_vanilla_that_repeats)
+def vanilla_backward(dout, cache):
+    return dout * cache["keep"] if cache["mode"] == "train" else dout
+
+
+@wrong("divided by p", "divided-by-p", forward=_vanilla_that_repeats)
+def vanilla_backward(dout, cache):
+    if cache["mode"] == "test":
+        return dout * cache["p"]
+    return np.where(cache["keep"], dout / cache["p"], 0).astype(dout.dtype)
+
+
+@right("the gradient in place, on a copy", forward=_vanilla_that_repeats)
+def vanilla_backward(dout, cache):
+    dx = dout.copy()
+    if cache["mode"] == "train":
+        dx[cache["keep"] == 0] = 0
+        return dx
+    dx *= cache["p"]
+    return dx
+
+
+@wrong("dropout of the inputs", "units-dropped")
+def dropconnect_forward(x, w, b, p, rng):
+    keep = rng.random(x.shape) < p
+    return ((np.where(keep, x, 0) / p) @ w + b).astype(x.dtype), keep
+
+
+@wrong("an rng of its own", "drawn-otherwise")
+def dropconnect_forward(x, w, b, p, rng):
+    mask = np.random.default_rng(0).random(w.shape) < p
+    return x @ np.where(mask, w / p, 0).astype(w.dtype) + b, mask
+
+
+@wrong("the mean is too small", "not-divided-by-p")
+def dropconnect_forward(x, w, b, p, rng):
+    dropped = w * (rng.random(w.shape) < p)
+    return np.dot(x, dropped) + b, dropped
+
+
+def _connected_by_loops(x, w, b, p, rng):
+    left = np.zeros_like(w)
+    drawn = rng.random(w.shape)
+    for place in np.ndindex(*w.shape):
+        if drawn[place] < p:
+            left[place] = w[place] / p
+    out = np.einsum("nd,dm->nm", x, left)
+    out += b
+    return out, [x, left, drawn < p, p]
+
+
+@right("weight by weight")
+def dropconnect_forward(x, w, b, p, rng):
+    return _connected_by_loops(x, w, b, p, rng)
+
+
+@wrong("dw of the masked weights", "mask-forgotten", forward=_connected_by_loops)
+def dropconnect_backward(dout, cache):
+    x, left, _, _ = cache
+    return dout @ left.T, x.T @ dout, dout.sum(0)
+
+
+@wrong("dw without 1 / p", "not-divided-by-p", forward=_connected_by_loops)
+def dropconnect_backward(dout, cache):
+    x, left, kept, _ = cache
+    dw = x.T @ dout
+    dw[~kept] = 0
+    return dout @ left.T, dw, dout.sum(axis=0)
+
+
+@right("einsum, and a product with ones", forward=_connected_by_loops)
+def dropconnect_backward(dout, cache):
+    x, left, kept, p = cache
+    dw = np.where(kept, np.einsum("nd,nm->dm", x, dout) / p, 0).astype(dout.dtype)
+    ones = np.ones(len(x), dout.dtype)
+    return np.einsum("nm,dm->nd", dout, left), dw, ones @ dout
+
+
+# ---- chapter 5 -----------------------------------------------------------------------
+
+
+def _window(pool_param, i, j):
+    top, left = i * pool_param["stride"], j * pool_param["stride"]
+    return (
+        ...,
+        slice(top, top + pool_param["pool_height"]),
+        slice(left, left + pool_param["pool_width"]),
+    )
+
+
+def _average(x, pool_param, reduce=np.mean):
+    s = pool_param["stride"]
+    H_out = (x.shape[2] - pool_param["pool_height"]) // s + 1
+    W_out = (x.shape[3] - pool_param["pool_width"]) // s + 1
+    out = np.empty((*x.shape[:2], H_out, W_out), x.dtype)
+    for i, j in np.ndindex(H_out, W_out):
+        out[:, :, i, j] = reduce(x[_window(pool_param, i, j)], axis=(2, 3))
+    return out, (x.shape, pool_param)
+
+
+@wrong("the maximum", "max-not-mean")
+def average_pool_forward(x, pool_param):
+    return _average(x, pool_param, np.max)
+
+
+@wrong("the sum", "sum-not-mean")
+def average_pool_forward(x, pool_param):
+    return _average(x, pool_param, np.sum)
+
+
+@wrong("divided by the height alone", "wrong-count", "factor")
+def average_pool_forward(x, pool_param):
+    out, cache = _average(x, pool_param, np.sum)
+    return out / pool_param["pool_height"] ** 2, cache
+
+
+@right("a sum of shifted slices")
+def average_pool_forward(x, pool_param):
+    s, h, w = (pool_param[key] for key in ("stride", "pool_height", "pool_width"))
+    H_out, W_out = (x.shape[2] - h) // s + 1, (x.shape[3] - w) // s + 1
+    out = 0
+    for p, q in np.ndindex(h, w):
+        out = out + x[:, :, p : p + s * H_out : s, q : q + s * W_out : s]
+    return out / (h * w), None
+
+
+@wrong("the whole gradient to every pixel", "not-divided", forward=_average)
+def average_pool_backward(dout, cache):
+    dx = np.zeros(cache[0], dout.dtype)
+    for i, j in np.ndindex(*dout.shape[2:]):
+        dx[_window(cache[1], i, j)] += dout[:, :, i, j][..., None, None]
+    return dx
+
+
+@wrong("windows overwrite one another", "not-accumulated", forward=_average)
+def average_pool_backward(dout, cache):
+    shape, param = cache
+    dx = np.zeros(shape, dout.dtype)
+    for i, j in np.ndindex(*dout.shape[2:]):
+        window = _window(param, i, j)
+        size = dx[window][0, 0].size
+        dx[window] = dout[:, :, i, j][..., None, None] / size
+    return dx
+
+
+@right("a repetition, place by place of the window", forward=_average)
+def average_pool_backward(dout, cache):
+    shape, param = cache
+    s, h, w = (param[key] for key in ("stride", "pool_height", "pool_width"))
+    dx = np.zeros(shape, dout.dtype)
+    for p, q in np.ndindex(h, w):
+        rows = slice(p, p + s * dout.shape[2], s)
+        dx[:, :, rows, q : q + s * dout.shape[3] : s] += dout / (h * w)
+    return dx
+
+
+@wrong("a reshape where a transposition is needed", "mixed-by-reshape")
+def conv_1x1(x, w, b):
+    N, C, H, W = x.shape
+    out = x.reshape(-1, C) @ w.reshape(-1, C).T + b
+    return out.reshape(N, -1, H, W)
+
+
+@wrong("channels stay last", "transposed")
+def conv_1x1(x, w, b):
+    return x.transpose(0, 2, 3, 1) @ w[:, :, 0, 0].T + b
+
+
+@wrong("no bias", "no-bias")
+def conv_1x1(x, w, b):
+    return np.einsum("fcpq,nchw->nfhw", w, x)
+
+
+@right("one product for each image")
+def conv_1x1(x, w, b):
+    N, C, H, W = x.shape
+    out = w[:, :, 0, 0] @ x.reshape(N, C, H * W) + b[:, None]
+    return out.reshape(N, len(w), H, W)
+
+
+@wrong("dw the other way round", "dw-transposed")
+def conv_1x1_backward(dout, x, w):
+    g = dout.transpose(0, 2, 3, 1).reshape(-1, len(w))
+    rows = x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+    dx = np.einsum("fc,nfhw->nchw", w[..., 0, 0], dout)
+    return dx, (rows.T @ g).reshape(w.shape), g.sum(0)
+
+
+@wrong("db of every image", "not-reduced")
+def conv_1x1_backward(dout, x, w):
+    dx = np.einsum("fc,nfhw->nchw", w[..., 0, 0], dout)
+    dw = np.einsum("nfhw,nchw->fc", dout, x).reshape(w.shape)
+    return dx, dw, dout.sum((2, 3))
+
+
+@wrong("dx by reshapes", "mixed-by-reshape")
+def conv_1x1_backward(dout, x, w):
+    (F, C), flat = w.shape[:2], w[:, :, 0, 0]
+    dx = (dout.reshape(-1, F) @ flat).reshape(x.shape)
+    dw = np.tensordot(dout, x, ((0, 2, 3), (0, 2, 3))).reshape(F, C, 1, 1)
+    return dx, dw, dout.sum(axis=(0, 2, 3))
+
+
+@right("tensordot")
+def conv_1x1_backward(dout, x, w):
+    dx = np.tensordot(dout, w[:, :, 0, 0], (1, 0)).transpose(0, 3, 1, 2)
+    dw = np.tensordot(dout, x, ([0, 2, 3], [0, 2, 3]))[..., None, None]
+    return dx, dw, np.einsum("nfhw->f", dout)
+
+
+@wrong("zeros behind the last weight", "zeros-behind")
+def dilated_conv(x, w, b, conv_param, d):
+    hole = np.zeros((d, d), w.dtype)
+    hole[0, 0] = 1
+    return conv_layers.conv_forward_naive(x, np.kron(w, hole), b, conv_param)[0]
+
+
+@wrong("repeated weights", "weights-repeated")
+def dilated_conv(x, w, b, conv_param, d):
+    block = np.kron(w, np.ones((d, d), w.dtype))
+    return conv_layers.conv_forward_naive(x, block, b, conv_param)[0]
+
+
+@wrong("d moves the filter", "d-for-stride")
+def dilated_conv(x, w, b, conv_param, d):
+    param = {"pad": conv_param["pad"], "stride": conv_param["stride"] * d}
+    return conv_layers.conv_forward_naive(x, w, b, param)[0]
+
+
+@right("windows with a step")
+def dilated_conv(x, w, b, conv_param, d):
+    s, p = conv_param["stride"], conv_param["pad"]
+    size = [d * (k - 1) + 1 for k in w.shape[2:]]
+    xp = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    views = sliding_window_view(xp, size, axis=(2, 3))[:, :, ::s, ::s, ::d, ::d]
+    return np.einsum("ncijpq,fcpq->nfij", views, w) + b.reshape(-1, 1, 1)
+
+
+# ---- chapter 6 -----------------------------------------------------------------------
+
+
+def _pixels(x_shape, HH, WW, stride, pad):
+    """Return the row and the column of the padded image that each copy was taken from."""
+    H_out = (x_shape[2] + 2 * pad - HH) // stride + 1
+    W_out = (x_shape[3] + 2 * pad - WW) // stride + 1
+    row = np.arange(HH)[:, None, None, None] + stride * np.arange(H_out)[:, None]
+    column = np.arange(WW)[:, None, None] + stride * np.arange(W_out)
+    return np.broadcast_arrays(row, column)
+
+
+def _col2im(dcols, x_shape, HH, WW, stride, pad, add=np.add.at, cut=True):
+    N, C, H, W = x_shape
+    rows, columns = _pixels(x_shape, HH, WW, stride, pad)
+    dpadded = np.zeros((N, C, H + 2 * pad, W + 2 * pad), dcols.dtype)
+    copies = dcols.reshape(C, HH, WW, N, *rows.shape[2:])
+    for n, c in np.ndindex(N, C):
+        add(dpadded[n, c], (rows, columns), copies[c, :, :, n])
+    return dpadded[:, :, pad : pad + H, pad : pad + W] if cut else dpadded
+
+
+def _set(array, places, numbers):
+    array[places] += numbers  # a place that stands there twice is served once
+
+
+@wrong("fancy indices add once", "not-accumulated", "unknown")
+def col2im(dcols, x_shape, HH, WW, stride, pad):
+    return _col2im(dcols, x_shape, HH, WW, stride, pad, _set)
+
+
+@wrong("the padding stays", "pad-not-stripped")
+def col2im(dcols, x_shape, HH, WW, stride, pad):
+    return _col2im(dcols, x_shape, HH, WW, stride, pad, cut=False)
+
+
+@wrong("the images are taken for the last axis", "reshape-order")
+def col2im(dcols, x_shape, HH, WW, stride, pad):
+    N = x_shape[0]
+    moved = dcols.reshape(len(dcols), -1, N).transpose(0, 2, 1).reshape(dcols.shape)
+    return _col2im(moved, x_shape, HH, WW, stride, pad)
+
+
+@right("add.at")
+def col2im(dcols, x_shape, HH, WW, stride, pad):
+    return _col2im(dcols, x_shape, HH, WW, stride, pad)
+
+
+@wrong("dout is reshaped as it lies", "axes-not-swapped")
+def conv_backward_im2col(dout, x, w, conv_param):
+    F, _, HH, WW = w.shape
+    s, p = conv_param["stride"], conv_param["pad"]
+    rows = dout.reshape(F, -1)
+    xp = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    views = sliding_window_view(xp, (HH, WW), axis=(2, 3))[:, :, ::s, ::s]
+    cols = views.transpose(1, 4, 5, 0, 2, 3).reshape(w[0].size, -1)
+    dx = _col2im(w.reshape(F, -1).T @ rows, x.shape, HH, WW, s, p)
+    return dx, (rows @ cols.T).reshape(w.shape), rows.sum(axis=1)
+
+
+@wrong("dw stays a matrix", "reshape")
+def conv_backward_im2col(dout, x, w, conv_param):
+    dx, dw, db = conv_layers.conv_backward_naive(
+        dout, (x, w, np.zeros(len(w), w.dtype), conv_param)
+    )
+    return dx, dw.reshape(len(w), -1), db
+
+
+@wrong("the places are averaged", "averaged")
+def conv_backward_im2col(dout, x, w, conv_param):
+    dx, dw, db = conv_layers.conv_backward_naive(
+        dout, (x, w, np.zeros(len(w), w.dtype), conv_param)
+    )
+    return dx, dw, dout.mean(axis=(0, 2, 3))
+
+
+@right("the book's loops")
+def conv_backward_im2col(dout, x, w, conv_param):
+    none = np.zeros(len(w), w.dtype)
+    return conv_layers.conv_backward_naive(dout, (x, w, none, conv_param))
+
+
+@wrong("the most multiply-adds", "most-work")
+def best_tile(registers):
+    return registers - 2, 1
+
+
+@wrong("squares alone", "square-only")
+def best_tile(registers):
+    m = 1
+    while (m + 1) * (m + 1) + (m + 1) + 1 <= registers:
+        m += 1
+    return m, m
+
+
+@wrong("rows and vectors exchanged", "exchanged")
+def best_tile(registers):
+    v = max(
+        range(1, registers - 1), key=lambda v: _per_load((registers - v - 1) // v, v)
+    )
+    return v, (registers - v - 1) // v
+
+
+def _per_load(m, v):
+    return m * v / (m + v)
+
+
+@right("the most rows for each number of vectors, as an array")
+def best_tile(registers):
+    v = np.arange(1, (registers - 1) // 2 + 1)
+    m = (registers - 1 - v) // v
+    best = np.argmax(_per_load(m, v))
+    return [m[best], v[best]]
+
+
+@wrong("a loop over all windows", "loop-over-places")
+def pool_by_slices(x):
+    out = np.empty((*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2), x.dtype)
+    for n, c, i, j in np.ndindex(*out.shape):
+        out[n, c, i, j] = x[n, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max()
+    return out
+
+
+@wrong("quarters of the image", "quarters-not-corners")
+def pool_by_slices(x):
+    upper, lower = np.split(x, 2, axis=2)
+    return np.maximum.reduce([*np.split(upper, 2, axis=3), *np.split(lower, 2, axis=3)])
+
+
+@wrong("the lower right corner is missing", "corner-forgotten")
+def pool_by_slices(x):
+    above = np.maximum(x[..., ::2, ::2], x[..., ::2, 1::2])
+    return np.maximum(above, x[..., 1::2, ::2])
+
+
+@right("two more axes")
+def pool_by_slices(x):
+    N, C, H, W = x.shape
+    return x.reshape(N, C, H // 2, 2, W // 2, 2).max(axis=(3, 5))
+
+
+def _winograd(x, w, b, pad=1, weave=True):
+    """F(2, 3), written out with a pencil."""
+
+    def there(d):  # the first axis, of four pixels
+        d0, d1, d2, d3 = d
+        return np.stack([d0 - d2, (d1 + d2) / 2, (d2 - d1) / 2, d3 - d1])
+
+    def taps(g):
+        g0, g1, g2 = g
+        return np.stack([g0, g0 + g1 + g2, g0 - g1 + g2, g2])
+
+    def back(m):
+        m0, m1, m2, m3 = m
+        return np.stack([m0 + m1 + m2, m1 - m2 + m3])
+
+    def twice(f, a):
+        return f(f(a).swapaxes(0, 1)).swapaxes(0, 1)
+
+    xp = np.pad(x, ((0, 0), (0, 0), (pad, 2 - pad), (pad, 2 - pad)))
+    d = sliding_window_view(xp, (4, 4), axis=(2, 3))[:, :, ::2, ::2]
+    d = twice(there, d.transpose(4, 5, 0, 1, 2, 3))
+    m = np.einsum("pqncij,pqfc->pqnfij", d, twice(taps, w.transpose(2, 3, 0, 1)))
+    y = twice(back, m)
+    N, F, rows, columns = y.shape[2:]
+    y = y.transpose(2, 3, 4, 0, 5, 1) if weave else y.transpose(2, 3, 4, 5, 0, 1)
+    return y.reshape(N, F, 2 * rows, 2 * columns) + b[:, None, None]
+
+
+@wrong("padded at one side", "padding-one-side")
+def conv_forward_winograd(x, w, b):
+    return _winograd(x, w, b, pad=0)
+
+
+@wrong("tiles one after another", "tiles-not-woven")
+def conv_forward_winograd(x, w, b):
+    return _winograd(x, w, b, weave=False)
+
+
+@wrong("filters turned", "filter-flipped")
+def conv_forward_winograd(x, w, b):
+    return _winograd(x, w[..., ::-1, ::-1], b)
+
+
+@right("the formulas one by one")
+def conv_forward_winograd(x, w, b):
+    return _winograd(x, w, b)

@@ -8,7 +8,8 @@ import importlib
 
 from .._specification import Specification
 
-#: A module for each kind of layer and for each chapter's exercises; each names its specifications in `ALL`.
+#: A module for each kind of layer and for each chapter's exercises; each names its
+#: specifications in `ALL`.
 _MODULES = (
     "affine",
     "batchnorm",

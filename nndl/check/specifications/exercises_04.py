@@ -291,6 +291,22 @@ def _with_x(x: Array, dropout_param: Settings) -> Results:
     return out, (*cache, x)
 
 
+def _dropped_in_test_mode(
+    output: str, wrong: list[Pair], right: list[Pair]
+) -> Diagnosis | None:
+    """Look for a mask in test mode, where there is none."""
+    if not wrong or any(
+        pair.case.stage != TEST_MODE or pair.got.all() or not pair.got.any()
+        for pair in wrong
+    ):
+        return None
+    return Diagnosis(
+        "active-in-test-mode",
+        "In test mode some units have no gradient: none of them was dropped there, so all of `dout` is "
+        "multiplied by p.",
+    )
+
+
 _VANILLA_DX = (
     "dx = dout * mask in training, with the mask of the forward pass\n"
     "dx = p * dout in test mode"
@@ -362,6 +378,7 @@ VANILLA_BACKWARD = VanillaBackward(
     forward_reference=vanilla_forward,
     forward_specification=VANILLA_FORWARD,
     wording=_WORDING,
+    patterns=(_dropped_in_test_mode,),
 )  # fmt: skip
 
 # ---- DropConnect ---------------------------------------------------------------------
