@@ -96,6 +96,12 @@ LEAKY_FORWARD = Forward(
             _leaky(lambda x, alpha: alpha * x),
         ),
         Mistake(
+            "positive-part-lost",
+            "Positive numbers became 0: this is the negative part alone, to which the positive one is "
+            "still to be added.",
+            _leaky(lambda x, alpha: alpha * np.minimum(0, x)),
+        ),
+        Mistake(
             "reversed",
             "The positive numbers were multiplied by alpha and the negative ones kept; it is the other "
             "way round.",

@@ -183,6 +183,12 @@ def clipped(rule: Function, max_norm: float) -> Function:
     return clipped_rule
 
 
+_A_RULE_INSIDE = (
+    "Define the rule inside, `def clipped_rule(w, dw, config): ...`, call the one you were given only "
+    "there, and return `clipped_rule` without calling it."
+)
+
+
 @dataclass(frozen=True)
 class Clipped(UpdateRule):
     """A function that is given a rule and makes another; what the made one does is looked
@@ -195,13 +201,18 @@ class Clipped(UpdateRule):
         self, function: Function, forward: Function | None, case: Case
     ) -> Outputs:
         rule, max_norm, w, gradients, config = case.fresh()
-        made = function(rule, max_norm)
+        try:
+            made = function(rule, max_norm)
+        except Trouble as trouble:
+            why = trouble.why or _A_RULE_INSIDE
+            raise Trouble(
+                trouble.cause, trouble.problem, why, trouble.line
+            ) from trouble.__cause__
         if not callable(made):
             raise Trouble(
                 "no-function",
                 f"returned {_kind(made)}, and must return a function: an update rule",
-                "Define the rule inside, `def clipped_rule(w, dw, config): ...`, and return "
-                "`clipped_rule` without calling it.",
+                _A_RULE_INSIDE,
             )
         if isinstance(function, Guarded):
             made = Guarded(
