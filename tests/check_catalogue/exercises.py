@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from nndl import conv_layers, layers
+from nndl import conv_layers, layer_utils, layers
 
 from .entries import right, wrong
 
@@ -1103,8 +1105,8 @@ def erase(X, size, rng):
     out = X.copy()
     N, _, H, W = X.shape
     for n in range(N):
-        top = rng.integers(H - size) if H > size else 0
-        left = rng.integers(W - size) if W > size else 0
+        top = rng.integers(H - size) if size < H else 0
+        left = rng.integers(W - size) if size < W else 0
         out[n, :, top : top + size, left : left + size] = 0
     return out
 
@@ -1385,9 +1387,7 @@ def cutout(X, rng, size):
     N, _, H, W = X.shape
     places = rng.choice((H - size + 1) * (W - size + 1), N)
     out = X.copy()
-    for n, (top, left) in enumerate(
-        zip(*np.divmod(places, W - size + 1), strict=True)
-    ):
+    for n, (top, left) in enumerate(zip(*np.divmod(places, W - size + 1), strict=True)):
         out[n, :, top : top + size, left : left + size] = 0
     return out
 

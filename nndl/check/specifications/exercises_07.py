@@ -470,8 +470,8 @@ FOLD_BEFORE = Plain(
         ),
         Mistake(
             "part-of-filter",
-            "The shift was multiplied by the pixel in the middle of each filter alone: sum the shift over "
-            "the whole filter, its height and width too.",
+            "The shift was multiplied by the pixel in the middle of each filter alone: sum the "
+            "shift over the whole filter, its height and width too.",
             _folding(bias=lambda w, b, s, t: b + w[:, :, w.shape[2] // 2, w.shape[3] // 2] @ t),
         ),
         Mistake(
