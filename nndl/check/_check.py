@@ -9,6 +9,7 @@ from typing import Any
 from .._arguments import number, whole_number
 from . import _examination, specifications
 from ._result import Result
+from ._specification import Specification
 
 
 def check(
@@ -64,19 +65,23 @@ def check(
     time_limit = number("time_limit", time_limit, above=0)
     specification = specifications.find(str(name or getattr(function, "__name__", "")))
     if forward is None and specification.forward_name:
-        forward = _beside(function, specification.forward_name)
+        forward = _beside(function, specification)
     return _examination.examine(specification, function, forward, hint, time_limit)
 
 
-def _beside(function: Callable[..., Any], name: str) -> Callable[..., Any] | None:
-    """Return the function called `name` in the module or notebook of `function`."""
+def _beside(
+    function: Callable[..., Any], specification: Specification
+) -> Callable[..., Any] | None:
+    """Return the forward function in the module or notebook of `function`."""
     names = getattr(inspect.unwrap(function), "__globals__", {})
-    for called in specifications.other_names(name):
+    for called in specifications.other_names(specification.forward_name):
         found: Callable[..., Any] | None = names.get(called)
-        # What a reader imported from the book is not theirs, and may be compiled: the cache that
-        # the examination takes then is that of the book's readable function.
-        if callable(found) and (not _of_the_book(found) or _of_the_book(function)):
-            return found
+        if not callable(found):
+            continue
+        if _of_the_book(found) and not _of_the_book(function):
+            # Imported from the book, and perhaps compiled: the readable one makes the cache.
+            return specification.reference_forward()
+        return found
     return None
 
 

@@ -4,13 +4,14 @@ notebook."""
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._result import Finding, Result
+    from ._result import Finding, Result, Stage
 
 MARKS = {"passed": "✓", "failed": "✗", "not reached": "·"}
 _ANSI = {"passed": "\033[32m", "failed": "\033[31m", "not reached": "\033[2m"}
@@ -60,6 +61,12 @@ def more(result: Result) -> str:
     return ""
 
 
+def reached(result: Result) -> tuple[list[Stage], list[str]]:
+    """Return the stages that were reached, and the names of the others."""
+    done = [stage for stage in result.stages if stage.status != "not reached"]
+    return done, [s.name for s in result.stages if s.status == "not reached"]
+
+
 def as_text(result: Result, colour: bool = False) -> str:
     """Return the result as lines of text."""
 
@@ -67,10 +74,16 @@ def as_text(result: Result, colour: bool = False) -> str:
         return f"{_ANSI[status]}{text}{_RESET}" if colour else text
 
     lines = [painted(verdict(result), "passed" if result.passed else "failed")]
-    width = max((len(stage.name) for stage in result.stages), default=0)
-    for stage in result.stages:
-        line = f"  {MARKS[stage.status]} {stage.name:{width}}  {stage.looked_at}"
-        lines.append(painted(line.rstrip(), stage.status))
+    done, left = reached(result)
+    width = max((len(stage.name) for stage in done), default=0)
+    for stage in done:
+        line = _hanging(
+            f"  {MARKS[stage.status]} {stage.name:{width}}  ", stage.looked_at
+        )
+        lines.append(painted(line, stage.status))
+    if left:
+        line = f"  {MARKS['not reached']} not reached: {', '.join(left)}"
+        lines.append(painted(line, "not reached"))
     for finding in result.findings:
         lines.append("")
         for title, sentence in rows(finding, result.hint):
@@ -94,36 +107,45 @@ def as_html(result: Result) -> str:
     status = "passed" if result.passed else "failed"
     parts = [
         '<div class="nndl-check" style="overflow-x:auto">',
-        f'<p style="margin:0 0 .3em"><strong style="color:{_COLOURS[status]}">'
-        f"{MARKS[status]}</strong> <strong>{escape(verdict(result))}</strong></p>",
+        f'<p style="margin:0 0 .3em">{_mark(status)} <strong>{escape(verdict(result))}</strong></p>',
     ]
+    done, left = reached(result)
     lines = [
-        (
-            f'<span style="color:{_COLOURS[stage.status]}">{MARKS[stage.status]}</span> '
-            f"{escape(stage.name)}",
-            escape(stage.looked_at),
-        )
-        for stage in result.stages
+        (f"{_mark(stage.status)} {escape(stage.name)}", escape(stage.looked_at))
+        for stage in done
     ]
+    if left:
+        lines.append((f"{_mark('not reached')} not reached", escape(", ".join(left))))
     parts.append(_table(lines))
     parts += [
         _table(
             [
-                (escape(title), escape(text).replace("\n", "<br>"))
+                (escape(title), _marked_up(text))
                 for title, text in rows(finding, result.hint)
             ]
         )
         for finding in result.findings
     ]
     closing = [*([more(result)] if more(result) else []), *result.notes]
-    parts += [f'<p style="margin:.3em 0 0">{escape(text)}</p>' for text in closing]
+    parts += [f'<p style="margin:.3em 0 0">{_marked_up(text)}</p>' for text in closing]
     return "".join([*parts, "</div>"])
 
 
+def _mark(status: str) -> str:
+    return f'<span style="color:{_COLOURS[status]}">{MARKS[status]}</span>'
+
+
+def _marked_up(text: str) -> str:
+    """Return a sentence as HTML: what stands between backticks is code."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
+    return text.replace("\n", "<br>")
+
+
 def _table(lines: list[tuple[str, str]]) -> str:
-    cell = 'style="text-align:left;vertical-align:top;padding:.1em .8em .1em 0"'
+    cell = "text-align:left;vertical-align:top;padding:.1em .8em .1em 0"
     body = "".join(
-        f'<tr style="background:none"><th scope="row" {cell}>{title}</th><td {cell}>{text}</td></tr>'
+        f'<tr style="background:none"><th scope="row" style="{cell};white-space:nowrap">{title}</th>'
+        f'<td style="{cell}">{text}</td></tr>'
         for title, text in lines
     )
     return f'<table style="margin:.3em 0;border:none;color:inherit">{body}</table>'

@@ -33,6 +33,11 @@ _MODULES = (
     "exercises_08",
     "exercises_09",
 )
+#: Which names are known, in a sentence.
+KNOWN = (
+    "Known are the functions of nndl.layers, nndl.conv_layers, nndl.layer_utils and nndl.optim, and "
+    "those that the exercises ask for."
+)
 #: What a function's name may end in and still mean the same function.
 _ENDINGS = ("", "_naive", "_fast", "_alt")
 
@@ -65,5 +70,5 @@ def find(name: str) -> Specification:
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise ValueError(
         f"`name` must be that of a function of the book, but there is none called {name!r}.{hint} "
-        f"There are: {', '.join(sorted(known))}."
+        f"{KNOWN}"
     )
