@@ -69,7 +69,7 @@ class Guarded:
     def _result(self, arguments: Sequence[Any]) -> Any:
         # What the first call prints may be the reader's search for a fault; the others repeat it.
         self._calls += 1
-        quiet = contextlib.nullcontext() if self._calls == 1 else _muted()
+        quiet = contextlib.nullcontext() if self._calls == 1 else muted()
         try:
             with quiet, warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -119,6 +119,32 @@ class Guarded:
                 "arity",
                 f"returned {len(result)} things, and must return {len(self.returns)}: {wanted}",
             )
+
+
+@contextlib.contextmanager
+def guarded(function: Callable[..., Any], seconds: float, call: str) -> Iterator[None]:
+    """Turn what may go wrong while `function` runs, once or often, into `Trouble`, which
+    names it as `call`."""
+    quiet = warnings.catch_warnings(action="ignore")
+    try:
+        with quiet, np.errstate(all="ignore"), time_limit(seconds):
+            yield
+    except OutOfTime as error:
+        raise Trouble(
+            "time-limit",
+            f"{call} had not returned after {seconds:g} s",
+            "A loop probably never ends, or the arrays are too large: take smaller ones.",
+            line_of(error, function),
+        ) from None
+    except Trouble:
+        raise
+    except (Exception, SystemExit) as error:
+        message = str(error).strip() or "without a message"
+        raise Trouble(
+            "exception",
+            f"{call} raised {type(error).__name__}: {message}",
+            line=line_of(error, function),
+        ) from error
 
 
 def check_signature(function: Callable[..., Any], parameters: Sequence[str]) -> None:
@@ -227,7 +253,8 @@ def line_of(error: BaseException, function: Callable[..., Any]) -> str:
     return f"line {frames[-1].lineno}: {(frames[-1].line or '').strip()}".rstrip(": ")
 
 
-def _muted() -> contextlib.AbstractContextManager[Any]:
+def muted() -> contextlib.AbstractContextManager[Any]:
+    """Show nothing of what is printed."""
     return contextlib.redirect_stdout(io.StringIO())
 
 

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .._arguments import number, whole_number
+from .._arguments import number
 from . import _examination, specifications
-from ._result import Result
+from ._result import Result, level_of
 from ._specification import Specification
 
 
@@ -59,9 +59,7 @@ def check(
         raise TypeError(f"`function` must be a function, but is {function!r}.")
     if forward is not None and not callable(forward):
         raise TypeError(f"`forward` must be a function, but is {forward!r}.")
-    hint = whole_number("hint", hint, at_least=1)
-    if hint > 3:
-        raise ValueError(f"`hint` must be 1, 2 or 3, but is {hint}.")
+    hint = level_of(hint)
     time_limit = number("time_limit", time_limit, above=0)
     specification = specifications.find(str(name or getattr(function, "__name__", "")))
     if forward is None and specification.forward_name:

@@ -59,7 +59,7 @@ def difference(got: Any, expected: Any) -> Difference | None:
     if not wrong.any():
         return None
     rank = np.where(wrong, np.where(np.isfinite(distance), distance, np.inf), -1.0)
-    worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(rank)), rank.shape))
+    worst = index_of(np.argmax(rank), rank.shape)
     return Difference(wrong, worst, float(got[worst]), float(expected[worst]))
 
 
@@ -70,3 +70,21 @@ def same(got: Any, expected: Any) -> bool:
     if left is None or right is None:
         return left is None and right is None
     return left.shape == right.shape and difference(left, right) is None
+
+
+# ---- places in an array --------------------------------------------------------------
+
+
+def index_of(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index of the number that is the `flat`-th of an array."""
+    return tuple(int(i) for i in np.unravel_index(int(flat), shape))
+
+
+def first(mask: np.ndarray) -> tuple[int, ...]:
+    """Return the first index at which `mask` is true."""
+    return index_of(np.argmax(mask), mask.shape)
+
+
+def at(index: tuple[int, ...]) -> str:
+    """Return an index in words; nothing for that of a single number."""
+    return f" at [{', '.join(map(str, index))}]" if index else ""

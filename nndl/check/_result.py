@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .._arguments import whole_number
 from . import _render
 
 
@@ -130,3 +131,11 @@ class Result:
 
     def _repr_html_(self) -> str:
         return _render.as_html(self)
+
+
+def level_of(hint: Any) -> int:
+    """Return the argument `hint` of a check."""
+    level = whole_number("hint", hint, at_least=1)
+    if level > 3:
+        raise ValueError(f"`hint` must be 1, 2 or 3, but is {level}.")
+    return level
