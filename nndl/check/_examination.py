@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ._calls import Guarded, Trouble, check_signature
-from ._compare import Difference, as_array, difference
-from ._diagnosis import Diagnosis, Observed, diagnose, diagnose_exception
+from ._compare import Difference, as_array, at, difference, same
+from ._diagnosis import Observed, diagnose, diagnose_exception
 from ._result import Finding, Result, Stage
 from ._specification import (
     EDGE_CASES,
@@ -26,17 +26,13 @@ from ._specification import (
 
 Function = Callable[..., Any]
 
-#: Each stage, with what it looks at.
-STAGES = {
+#: What a stage looks at, where that is the same for all functions.
+LOOKED_AT = {
     "signature": "can be called as the book calls it",
     "call": "returns what it must, without an exception",
-    "cache": "the forward pass that makes the cache",
     "shapes": "of every result",
     "dtype": "float32 in, float32 out",
     "inputs": "are left as they were",
-    VALUES: "against the book's own function",
-    TEST_MODE: "with its statistics, without its randomness",
-    EDGE_CASES: "",
 }
 
 
@@ -68,7 +64,6 @@ class Examination:
         """Return what makes the cache: the reader's function of that name, else the
         book's."""
         name = specification.forward_name
-        self.raw_forward = forward
         if forward is None:
             self.notes.append(
                 f"There is no {name} beside it, so the cache is that of nndl's own: "
@@ -95,9 +90,8 @@ class Examination:
             found = look()
             stages.append(Stage(name, "failed" if found else "passed", looked_at))
             if all(finding.cause == "dtype" for finding in found):
-                beside += (
-                    found  # the values can be judged all the same, and matter more
-                )
+                # The values can be judged all the same, and matter more.
+                beside += found
             else:
                 findings = found
         return (*findings, *beside), tuple(stages), tuple(self.notes)
@@ -127,7 +121,7 @@ class Examination:
                 case.name for case in self.specification.cases if case.stage == stage
             ]
             return "; ".join(names) or None
-        return STAGES[stage]
+        return LOOKED_AT[stage]
 
     # ---- the stages ------------------------------------------------------------------
 
@@ -146,29 +140,21 @@ class Examination:
             try:
                 got = belongs.observe(self.forward, None, case)  # type: ignore[arg-type]
             except Trouble as trouble:
-                problem = (
-                    f"your {belongs.name}, which makes the cache, {trouble.problem}"
+                wrong = Trouble(
+                    "forward",
+                    f"your {belongs.name}, which makes the cache, {trouble.problem}",
+                    f"Check {belongs.name} first.",
+                    trouble.line,
                 )
-                why = f"Check {belongs.name} first."
-                return [
-                    self._finding(
-                        "cache", Trouble("forward", problem, why, trouble.line), case
+                return [self._finding("cache", wrong, case)]
+            for output, expected in belongs.expected(case).items():
+                if not same(got.get(output), expected):
+                    wrong = Trouble(
+                        "forward",
+                        f"your {belongs.name}, which makes the cache, gives a wrong `{output}`",
+                        f"Check {belongs.name} first: the backward pass starts from its cache.",
                     )
-                ]
-            expected = belongs.expected(case)
-            for output in expected:
-                if not _same(got.get(output), expected[output]):
-                    return [
-                        self._finding(
-                            "cache",
-                            Trouble(
-                                "forward",
-                                f"your {belongs.name}, which makes the cache, gives a wrong `{output}`",
-                                f"Check {belongs.name} first: the backward pass starts from its cache.",
-                            ),
-                            case,
-                        )
-                    ]
+                    return [self._finding("cache", wrong, case)]
         return []
 
     def call(self) -> list[Finding]:
@@ -331,15 +317,16 @@ class Examination:
         return list(self.observed[0].expected) if self.observed else []
 
     def _special(self, trouble: Trouble, case: Case) -> Trouble:
-        known = self._known(trouble, case)
-        if known is not None:
-            return known
+        """Return the trouble with a guess at why, where only a special case is in
+        trouble."""
         why = trouble.why or f"It runs in the ordinary cases, and not for {case.name}."
-        return Trouble(trouble.cause, trouble.problem, why, trouble.line)
+        return self._known(trouble, case) or Trouble(
+            trouble.cause, trouble.problem, why, trouble.line
+        )
 
     def _wrong(self, stage: str, output: str, case: Case, problem: str) -> Finding:
-        diagnosis: Diagnosis = diagnose(self.specification, output, self.observed, case)
-        trouble = Trouble(diagnosis.cause, problem, diagnosis.why)
+        cause = diagnose(self.specification, output, self.observed, case)
+        trouble = Trouble(cause.cause, problem, cause.why)
         return self._finding(stage, trouble, case, output)
 
     def _finding(
@@ -362,18 +349,10 @@ def _described(output: str, found: Difference, expected: np.ndarray) -> str:
     """Return what is wrong with an array in a sentence."""
     if expected.ndim == 0:
         return f"`{output}` is {found.got:.6g}; it should be {found.expected:.6g}"
-    index = ", ".join(str(i) for i in found.worst)
     return (
-        f"`{output}` is wrong in {found.size} of {expected.size} numbers, most at [{index}]: "
+        f"`{output}` is wrong in {found.size} of {expected.size} numbers, most{at(found.worst)}: "
         f"yours is {found.got:.6g}, it should be {found.expected:.6g}"
     )
-
-
-def _same(got: Any, expected: Any) -> bool:
-    left, right = as_array(got), as_array(expected)
-    if left is None or right is None:
-        return left is None and right is None
-    return left.shape == right.shape and difference(left, right) is None
 
 
 def examine(
@@ -382,11 +361,9 @@ def examine(
     forward: Function | None,
     hint: int,
     seconds: float,
-    extra_notes: Sequence[str] = (),
 ) -> Result:
     """Check `function` against its specification."""
-    findings, stages, notes = Examination(
-        specification, function, forward, seconds
-    ).run()
+    examination = Examination(specification, function, forward, seconds)
+    findings, stages, notes = examination.run()
     name = getattr(function, "__name__", specification.name)
-    return Result(name, findings, stages, (*notes, *extra_notes), hint)
+    return Result(name, findings, stages, notes, hint)
