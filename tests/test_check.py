@@ -4,6 +4,7 @@ reader. The catalogue holds which mistakes it knows."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import threading
 import time
@@ -352,3 +353,162 @@ def test_the_time_limit_holds_in_any_thread_and_leaves_nothing_behind():
     with time_limit(0.1):
         pass
     time.sleep(0.3)  # nothing is raised later
+
+
+# ---- strange functions and strange results -------------------------------------------
+
+
+class NoArray:
+    """Says that it is an array, and is none; cannot be copied either."""
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError
+
+    def __deepcopy__(self, memo):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [NoArray(), (i for i in "ab"), np.array([None, 1]), np.datetime64("2020")],
+)
+def test_what_is_no_array_is_named_for_what_it_is(strange):
+    finding = only_finding(relu(lambda x, out: strange))
+    assert (finding.stage, finding.cause) == ("shapes", "not-an-array")
+    assert type(strange).__name__ in finding.where or "dtype object" in finding.where
+
+
+def test_an_array_far_too_large_is_not_copied():
+    finding = only_finding(relu(lambda x, out: np.broadcast_to(1.0, (10**5, 10**5))))
+    assert (finding.stage, finding.cause) == ("call", "far-too-large")
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [np.matrix, np.ma.array, np.asfortranarray, lambda out: out[::-1][::-1]],
+)
+def test_other_kinds_of_arrays_are_taken_for_their_numbers(strange):
+    def affine_forward(x, w, b):
+        return strange(x.reshape(len(x), -1) @ w + b), None
+
+    assert check(affine_forward).passed
+
+
+def test_a_loss_may_be_an_array_without_axes():
+    def softmax_loss(x, y):
+        loss, dx = layers.softmax_loss(x, y)
+        return np.array(loss), dx
+
+    assert check(softmax_loss).passed
+
+
+class Wordless(BaseException):
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize("leave", [GeneratorExit(), Wordless(), MemoryError()])
+def test_whatever_is_raised_is_told(leave):
+    def relu_forward(x):
+        raise leave
+
+    finding = only_finding(relu_forward)
+    assert finding.cause == "exception"
+    assert type(leave).__name__ in finding.where
+
+
+def test_the_readers_own_interruption_ends_the_check():
+    def relu_forward(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(relu_forward)
+
+
+def test_a_recursion_without_an_end():
+    def relu_forward(x):
+        return relu_forward(x)
+
+    finding = only_finding(relu_forward)
+    assert "RecursionError" in finding.where
+    assert "calls itself" in finding.why
+
+
+def test_a_generator_or_a_coroutine_is_told_what_makes_it_one():
+    def relu_forward(x):
+        yield x
+
+    async def coroutine(x):
+        return x, x
+
+    assert "`yield`" in only_finding(relu_forward).why
+    finding = only_finding(coroutine, "relu_forward")
+    assert "`async" in finding.why
+
+
+class Layer:
+    def relu_forward(self, x):
+        return np.maximum(0, x), x
+
+    def __call__(self, x):
+        return self.nonsense(x)
+
+
+def test_methods_partial_functions_and_objects_that_can_be_called():
+    assert check(Layer().relu_forward).passed
+    assert check(functools.partial(Layer.relu_forward, None), "relu_forward").passed
+    assert "method" in only_finding(Layer.relu_forward).why
+    for function in (Layer(), functools.partial(Layer.__call__, Layer())):
+        finding = only_finding(function, "relu_forward")
+        assert finding.line.endswith("return self.nonsense(x)")
+
+
+@pytest.mark.parametrize(
+    ("function", "cause"),
+    [
+        (lambda x, leak=0: (np.maximum(leak * x, x), x), None),
+        (lambda x, *, leak=0: (np.maximum(leak * x, x), x), None),
+        (lambda *args: (np.maximum(0, args[0]), args), None),
+        (lambda x, *, leak: (x, x), "signature"),
+        (lambda: None, "signature"),
+    ],
+)
+def test_parameters_of_every_kind(function, cause):
+    result = check(function, "relu_forward")
+    assert [finding.cause for finding in result.findings] == ([cause] if cause else [])
+
+
+def test_parameters_in_another_order():
+    def affine_backward(cache, dout):
+        return layers.affine_backward(dout, cache)
+
+    finding = only_finding(affine_backward)
+    assert (finding.stage, finding.cause) == ("signature", "parameter-order")
+    assert "(cache, dout)" in finding.where
+
+
+def test_the_order_of_parameters_with_defaults_counts_too():
+    def sgd(dw, w, config=None):
+        return w - 0.1 * dw, config
+
+    assert only_finding(sgd).cause == "parameter-order"
+
+
+def test_a_function_that_remembers_earlier_calls():
+    calls: list = []
+
+    def relu_forward(x):
+        calls.append(x)
+        return np.maximum(0, x) + (len(calls) > len(ALL["relu_forward"].cases) + 1), x
+
+    finding = only_finding(relu_forward)
+    assert (finding.stage, finding.cause) == ("inputs", "not-repeatable")
+
+
+def test_a_cache_may_be_anything_or_nothing():
+    def forward(x):
+        return np.maximum(0, x), lambda dout: np.where(x > 0, dout, 0)
+
+    assert check(
+        lambda dout, cache: cache(dout), "relu_backward", forward=forward
+    ).passed

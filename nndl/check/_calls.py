@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import ctypes
+import functools
 import inspect
 import io
 import re
@@ -21,6 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+#: Arrays of more numbers than this come from no check: its inputs are small.
+_FAR_TOO_MANY = 10**7
 
 
 class Trouble(Exception):
@@ -64,6 +68,7 @@ class Guarded:
             if not np.array_equal(argument, original, equal_nan=True):
                 self.changed.add(f"`{name}`")
         self._check_arity(result)
+        self._check_size(result)
         return result
 
     def _result(self, arguments: Sequence[Any]) -> Any:
@@ -82,8 +87,10 @@ class Guarded:
                 "A loop probably never ends, or runs over something far too large.",
                 line_of(error, self.function),
             ) from None
-        except (Exception, SystemExit) as error:
-            message = str(error).strip() or "without a message"
+        except KeyboardInterrupt:  # the reader's own
+            raise
+        except BaseException as error:
+            message = _message(error) or "without a message"
             raise Trouble(
                 "exception",
                 f"raised {type(error).__name__}: {message}",
@@ -93,6 +100,8 @@ class Guarded:
 
     def _check_arity(self, result: Any) -> None:
         wanted = ", ".join(self.returns)
+        if inspect.iscoroutine(result):
+            result.close()  # else Python complains later that nobody awaited it
         if result is None:
             raise Trouble(
                 "arity",
@@ -106,6 +115,8 @@ class Guarded:
                     "arity",
                     f"returned a {type(result).__name__} of {len(result)}, and must return the array "
                     f"{wanted} alone",
+                    "What follows a comma in the `return` is returned as well, and a comma at its end "
+                    "makes a tuple of one.",
                 )
             return
         if not isinstance(result, tuple | list):
@@ -113,12 +124,35 @@ class Guarded:
                 "arity",
                 f"returned one {type(result).__name__}, and must return {len(self.returns)} things: "
                 f"{wanted}",
+                _ONE_THING.get(
+                    type(result).__name__,
+                    "All of them follow the `return`, in this order, with commas between them.",
+                ),
             )
         if len(result) != len(self.returns):
             raise Trouble(
                 "arity",
                 f"returned {len(result)} things, and must return {len(self.returns)}: {wanted}",
+                "Each of them must be returned, in this order, and nothing else.",
             )
+
+    def _check_size(self, result: Any) -> None:
+        for one in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(one, np.ndarray) and one.size > _FAR_TOO_MANY:
+                raise Trouble(
+                    "far-too-large",
+                    f"returned an array of shape {one.shape}, for a few numbers",
+                    "A size is wrong, or two arrays were spread against one another (broadcast) that "
+                    "should have been lined up.",
+                )
+
+
+#: Why a call may have given a single thing, by the type of that thing.
+_ONE_THING = {
+    "generator": "A function with a `yield` in it gives its results one by one: use `return`.",
+    "coroutine": "A function that begins with `async def` does not run when it is called: leave out the "
+    "`async`.",
+}
 
 
 @contextlib.contextmanager
@@ -154,13 +188,27 @@ def check_signature(function: Callable[..., Any], parameters: Sequence[str]) -> 
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return  # built into an extension that does not tell
+    called = f"is called as ({', '.join(parameters)})"
+    own = signature.parameters.values()
+    names = [one.name for one in own if one.kind is one.POSITIONAL_OR_KEYWORD]
+    names = names[: len(parameters)]
+    if names != list(parameters) and sorted(names) == sorted(parameters):
+        raise Trouble(
+            "parameter-order",
+            f"{called}, and its own parameters are ({', '.join(names)})",
+            "They are the right parameters in another order: what a caller passes as one arrives as the "
+            "other.",
+        )
     try:
         signature.bind(*parameters)
     except TypeError:
+        why = "Its parameters must be those of the exercise, in their order."
+        if names[:1] == ["self"]:
+            why = "It is a method: make an object of its class, and pass that object's method."
         raise Trouble(
             "signature",
-            f"is called as ({', '.join(parameters)}), which its parameters {signature} do not take",
-            "Its parameters must be those of the exercise, in their order.",
+            f"{called}, which its parameters {signature} do not take",
+            why,
         ) from None
 
 
@@ -211,8 +259,9 @@ _MEANINGS = (
     ),
     (
         r"out of bounds for axis",
-        "An index is as large as its axis is long, or larger: is it meant for another axis? Labels, "
-        "for example, number the classes and not the examples.",
+        "An index is as large as its axis is long, or larger: is it meant for another axis, or does the "
+        "loop run over the size of another array? Labels, for example, number the classes and not the "
+        "examples.",
     ),
     (
         r"cannot reshape array of size",
@@ -223,16 +272,34 @@ _MEANINGS = (
         r"NoneType",
         "Something is None here: was it ever set, and is it set in this mode?",
     ),
+    (
+        r"maximum recursion depth",
+        "The function calls itself, and those calls call it again, without an end: is it the book's "
+        "function of the same name that is meant?",
+    ),
+    (
+        r"Unable to allocate",
+        "An array was asked for that no memory holds: a size is wrong, or two arrays were spread "
+        "against one another (broadcast) that should have been lined up.",
+    ),
 )
 
 
 def _meaning(error: BaseException) -> str:
     """Return what an exception most likely means, if it is a common one."""
-    message = str(error)
+    message = _message(error)
     for pattern, meaning in _MEANINGS:
         if re.search(pattern, message):
             return meaning
     return ""
+
+
+def _message(error: BaseException) -> str:
+    """Return an exception's text; none if it cannot tell it."""
+    try:
+        return str(error).strip()
+    except Exception:
+        return ""
 
 
 # ---- the reader's line ---------------------------------------------------------------
@@ -240,7 +307,7 @@ def _meaning(error: BaseException) -> str:
 
 def line_of(error: BaseException, function: Callable[..., Any]) -> str:
     """Return the last line of the reader's own file that the error passed through."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = _code(function)
     if code is None:
         return ""
     frames = [
@@ -251,6 +318,16 @@ def line_of(error: BaseException, function: Callable[..., Any]) -> str:
     if not frames:
         return ""
     return f"line {frames[-1].lineno}: {(frames[-1].line or '').strip()}".rstrip(": ")
+
+
+def _code(function: Any) -> Any:
+    """Return a function's code, be it wrapped, partial or the call of an object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not hasattr(function, "__code__"):
+        function = inspect.getattr_static(type(function), "__call__", None)
+    return getattr(function, "__code__", None)
 
 
 def muted() -> contextlib.AbstractContextManager[Any]:

@@ -30,7 +30,7 @@ def as_array(value: Any) -> np.ndarray | None:
         return None
     try:
         array = np.asarray(value)
-    except ValueError:
+    except Exception:  # of ragged lists NumPy's own, of a strange object any
         return None
     return array if array.dtype.kind in "fiub" else None
 

@@ -85,12 +85,24 @@ def diagnose(
         rights = [pair for pair in chosen if pair.right]
         for pattern in (*specification.patterns, *PATTERNS):
             found = pattern(output, wrongs, rights)
-            if found is not None:
+            if found is not None and found.cause != "offset":
                 return found
+        found = _multiple_of_input(specification, output, wrongs) or offset(
+            output, wrongs, rights
+        )
+        if found is not None:
+            return found
     known = _mistake_of_that_shape(specification, output, observed)
     if known is not None:
         return known
-    if any(got.get(output) is None for _, got, _ in observed):
+    strange = [got.get(output) for _, got, _ in observed]
+    if any(one is not None and as_array(one) is None for one in strange):
+        return Diagnosis(
+            "not-an-array",
+            f"`{output}` must be an array of numbers, or a single number: no list of unequal rows, no "
+            "text, no complex numbers, no function that was not called.",
+        )
+    if any(one is None for one in strange):
         return Diagnosis(
             "missing",
             f"`{output}` is None: it was never computed, or another name was returned in its place.",
@@ -284,6 +296,50 @@ def _input_returned(
     return None
 
 
+def _multiple_of_input(
+    specification: Specification, output: str, wrong: list[Pair]
+) -> Diagnosis | None:
+    """Look for a result to which a multiple of an input was added, or lacks it."""
+    belongs = getattr(specification, "forward_specification", specification)
+    for place, name in enumerate(belongs.parameters):
+        times = [_times_input(pair, place) for pair in wrong]
+        if not times or None in times:
+            continue
+        found = [one for one in times if one is not None]
+        size = f"a multiple of `{name}` that depends on the sizes"
+        if all(math.isclose(one, found[0], rel_tol=1e-3) for one in found):
+            size = f"{abs(found[0]):.3g} times `{name}`"
+        if output == f"d{name}":
+            return Diagnosis(
+                "penalty-included",
+                f"`{output}` is right but for {size}, added to it. That is the gradient of a penalty on "
+                "the weights (regularization), which belongs to the network and not to the layer.",
+            )
+        what = "added to" if found[0] > 0 else "missing from"
+        return Diagnosis(
+            "input-added",
+            f"`{output}` is right but for {size}, {what} it: does `{name}` come in as often as it must, "
+            "and with the right sign?",
+        )
+    return None
+
+
+def _times_input(pair: Pair, place: int) -> float | None:
+    """Return how many times an input must be taken from what was got to make it right."""
+    case, got, expected = pair
+    given = case.arguments[place] if place < len(case.arguments) else None
+    if (
+        not isinstance(given, np.ndarray) or given.dtype.kind != "f" or got.size < 2
+        or got.shape != expected.shape or not np.isfinite(got).all()
+    ):  # fmt: skip
+        return None
+    try:
+        spread = np.broadcast_to(given, got.shape)
+    except ValueError:
+        return None
+    return _ratio(got.astype("float64") - expected, spread)
+
+
 # ---- patterns ------------------------------------------------------------------------
 # Each is given the wrong results and the right ones, and returns a diagnosis or None.
 
@@ -328,6 +384,14 @@ def shape(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None
         return Diagnosis(
             "not-reduced", f"`{output}` has axes that should have been summed over."
         )
+    if all(got.size >= expected.size for _, got, expected in pairs) and any(
+        got.ndim < expected.ndim and got.size > expected.size
+        for _, got, expected in pairs
+    ):
+        return Diagnosis(
+            "not-reduced",
+            f"`{output}` has too many numbers: an axis is left that should have been summed over.",
+        )
     if all(got.ndim < expected.ndim for _, got, expected in pairs):
         return Diagnosis(
             "reduced-too-far",
@@ -363,6 +427,23 @@ def _summed_axes(got: np.ndarray, expected: np.ndarray) -> tuple[int, ...] | Non
 
 def _axes(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"the axes {axes}"
+
+
+def half_precision(
+    output: str, wrong: list[Pair], right: list[Pair]
+) -> Diagnosis | None:
+    """Look for numbers that are right to three digits, which is all that float16 holds."""
+    if wrong and all(
+        got.dtype == np.float16
+        and got.shape == expected.shape
+        and np.allclose(got, expected, 5e-3, 1e-2)
+        for _, got, expected in wrong
+    ):
+        return Diagnosis(
+            "half-precision",
+            f"`{output}` is of float16, which holds three digits: make it with the dtype of an input.",
+        )
+    return None
 
 
 def zeros(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
@@ -469,6 +550,28 @@ def _candidates(cases: list[Case]) -> Iterator[tuple[str, list[float]]]:
         yield f"{number} times too small", [1 / number] * len(cases)
 
 
+def one_number(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for arrays that hold one number everywhere, the sum of the right ones perhaps."""
+    arrays = [pair for pair in wrong if pair.got.size > 1]
+    if len(arrays) < 2 or any(
+        got.shape != expected.shape or not same(got, np.full_like(got, got.flat[0]))
+        for _, got, expected in arrays
+    ):
+        return None
+    for of, name in ((np.sum, "sum"), (np.mean, "mean")):
+        if all(same(got.flat[0], of(expected)) for _, got, expected in arrays):
+            return Diagnosis(
+                "summed-to-one-number",
+                f"Every number of `{output}` is the {name} of them all: one axis too many was summed "
+                "over.",
+            )
+    return Diagnosis(
+        "same-number",
+        f"All numbers of `{output}` are the same, and they should differ: was it summed, or averaged, "
+        "over too many axes?",
+    )
+
+
 def transposed(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
     """Look for right numbers along the wrong axes."""
     if not wrong or any(
@@ -567,5 +670,6 @@ def _enumeration(names: Sequence[str]) -> str:
 
 
 PATTERNS = (
-    shape, zeros, overflow, factor, transposed, order, borders, one_case, offset,
+    shape, half_precision, zeros, overflow, factor, one_number, transposed, order, borders, one_case,
+    offset,
 )  # fmt: skip

@@ -3,7 +3,6 @@ would only confuse."""
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -169,9 +168,8 @@ class Examination:
                     break
                 continue
             self.first = self.first or got
-            # A copy: what was returned may be filled anew by the next call.
             expected = self.specification.expected(case)
-            self.observed.append(Observed(case, copy.deepcopy(got), expected))
+            self.observed.append(Observed(case, _kept(got), expected))
         for case, first in self.troubles:
             if case.stage == VALUES or first.cause in ("arity", "time-limit"):
                 return [self._finding("call", self._explained(first, case), case)]
@@ -208,11 +206,7 @@ class Examination:
                 if array is not None and array.shape == right.shape:
                     continue
                 if array is None:
-                    found = (
-                        "missing"
-                        if got.get(output) is None
-                        else "not an array of numbers"
-                    )
+                    found = _what_instead(got.get(output))
                     problem = f"`{output}` is {found}; it must have shape {right.shape}"
                 else:
                     problem = (
@@ -268,8 +262,15 @@ class Examination:
                 "of it: work on a copy.",
             )
             return [self._finding("inputs", wrong)]
-        case = self.observed[0].case
-        again = self.specification.observe(self.function, self.forward, case)
+        case, before, expected = self.observed[0]
+        try:
+            again = self.specification.observe(self.function, self.forward, case)
+        except Trouble as trouble:
+            return [self._finding("inputs", self._unsteady(trouble.problem), case)]
+        for output, right in expected.items():
+            if same(before.get(output), right) and not same(again.get(output), right):
+                wrong = self._unsteady(f"`{output}` is right at first, and wrong")
+                return [self._finding("inputs", wrong, case, output)]
         for output, array in self.first.items():
             other = again.get(output)
             if not (isinstance(array, np.ndarray) and isinstance(other, np.ndarray)):
@@ -283,6 +284,15 @@ class Examination:
                 )
                 return [self._finding("inputs", wrong, case, output)]
         return []
+
+    def _unsteady(self, problem: str) -> Trouble:
+        return Trouble(
+            "not-repeatable",
+            f"{problem} when it is called with the same inputs once more",
+            "Something outlives the call and comes into the next one: a global variable, a default "
+            "value such as `config={}` that is changed, or `np.empty`, which holds whatever was in "
+            "memory before.",
+        )
 
     def results(self, stage: str) -> list[Finding]:
         """Compare every result of the stage's cases with the reference's."""
@@ -353,6 +363,35 @@ def _described(output: str, found: Difference, expected: np.ndarray) -> str:
         f"`{output}` is wrong in {found.size} of {expected.size} numbers, most{at(found.worst)}: "
         f"yours is {found.got:.6g}, it should be {found.expected:.6g}"
     )
+
+
+def _kept(got: Outputs) -> Outputs:
+    """Return copies: what was returned may be filled anew by the next call, and some
+    things cannot be copied but as the array of numbers that they are, or are not."""
+    return {
+        name: value if value is None else _Strange.unless_array(value)
+        for name, value in got.items()
+    }
+
+
+class _Strange:
+    """Stands for something that is no array of numbers."""
+
+    def __init__(self, value: Any) -> None:
+        self.kind = f"a {type(value).__name__}"
+        if isinstance(value, np.ndarray):
+            self.kind = f"an array of dtype {value.dtype}"
+
+    @classmethod
+    def unless_array(cls, value: Any) -> Any:
+        array = as_array(value)
+        return cls(value) if array is None else np.array(array)
+
+
+def _what_instead(value: _Strange | None) -> str:
+    if value is None:
+        return "missing"
+    return f"not an array of numbers but {value.kind}"
 
 
 def examine(

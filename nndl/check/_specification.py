@@ -31,6 +31,16 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return (steps * 0.1).reshape(shape)
 
 
+def gradient_for(out: Any) -> np.ndarray:
+    """Return a readable gradient of the loss with respect to an output, none of it 0.
+
+    It is not spread around 0: summed over too much it would be 0, and look as if it had
+    never been computed.
+    """
+    dout = (numbers(*np.shape(out), seed=1) + 0.2).round(1)
+    return dout.astype(np.asarray(out).dtype)
+
+
 @dataclass(frozen=True)
 class Case:
     """One set of arguments.
@@ -199,7 +209,7 @@ class Backward(Specification):
         assert forward is not None
         arguments = case.fresh()
         out, cache = forward(*arguments)
-        dout = numbers(*np.shape(out), seed=1).astype(np.asarray(out).dtype)
+        dout = gradient_for(out)
         result = function(dout, cache)
         self._note_changes(function, arguments, case)
         if len(self.returns) == 1:

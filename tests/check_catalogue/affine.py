@@ -55,7 +55,7 @@ def affine_forward(x, w, b):
     return out, (x, w, b)
 
 
-@wrong("the bias is added within the loop over the features", "offset")
+@wrong("the bias is added within the loop over the features", "input-added")
 def affine_forward(x, w, b):
     N, M = x.shape[0], w.shape[1]
     flat = x.reshape(N, -1)
@@ -473,6 +473,31 @@ def affine_backward(dout, cache):
 
 
 # ---- forward, right ------------------------------------------------------------------
+
+
+@wrong("the sum over the features is overwritten", "not-accumulated")
+def affine_forward(x, w, b):
+    rows = x.reshape(x.shape[0], -1)
+    out = np.zeros((rows.shape[0], w.shape[1]), x.dtype)
+    for d in range(rows.shape[1]):
+        out = np.outer(rows[:, d], w[d])
+    return out + b, (x, w, b)
+
+
+@wrong("weight decay in dw", "penalty-included")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = x.reshape(len(x), -1).T.dot(dout) + 0.1 * w
+    return dx, dw, dout.sum(0)
+
+
+@wrong("the mean of all of dout for db", "same-number")
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = x.reshape(len(x), -1).T.dot(dout)
+    return dx, dw, np.zeros_like(b) + dout.mean()
 
 
 @right("einsum, and a cache without b")

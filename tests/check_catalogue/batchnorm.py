@@ -372,6 +372,36 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     return out, cache
 
 
+@wrong("the average of the root, eps and all", "running-std")
+def batchnorm_forward(x, gamma, beta, bn_param):
+    eps, m = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
+    zeros = np.zeros(x.shape[1], x.dtype)
+    rm, rv = bn_param.get("running_mean", zeros), bn_param.get("running_var", zeros)
+    if bn_param["mode"] == "train":
+        mu, std = x.mean(0), np.sqrt(x.var(0) + eps)
+        bn_param["running_mean"] = m * rm + (1 - m) * mu
+        bn_param["running_var"] = m * rv + (1 - m) * std
+        xn = (x - mu) / std
+    else:
+        xn = (x - rm) / np.sqrt(rv + eps)
+    return gamma * xn + beta, xn
+
+
+@wrong("a slip of the pen between the averages", "running-averages-mixed")
+def batchnorm_forward(x, gamma, beta, bn_param):
+    eps, m = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
+    zeros = np.zeros(x.shape[1], x.dtype)
+    rm, rv = bn_param.get("running_mean", zeros), bn_param.get("running_var", zeros)
+    if bn_param["mode"] == "train":
+        mu, std = x.mean(0), np.sqrt(x.var(0) + eps)
+        bn_param["running_mean"] = m * rm + (1 - m) * mu
+        bn_param["running_var"] = m * rm + (1 - m) * x.var(0)
+        xn = (x - mu) / std
+    else:
+        xn = (x - rm) / np.sqrt(rv + eps)
+    return gamma * xn + beta, xn
+
+
 @right("everything in one expression, with einsum")
 def batchnorm_forward(x, gamma, beta, bn_param):
     N, D = x.shape

@@ -7,6 +7,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
+from nndl import conv_layers
+
 from .entries import right, wrong
 
 
@@ -671,6 +673,32 @@ def conv_backward_naive(dout, cache):
     x, xp, w, s, p = cache
     dxp, dw, _ = _right_backward(dout, (xp, xp, w, s, 0))
     return dxp, dw, dout.sum(axis=0)
+
+
+@wrong("every axis is padded, and the first images and channels are taken", "padding")
+def conv_forward_naive(x, w, b, conv_param):
+    s, p = conv_param["stride"], conv_param["pad"]
+    N, C, H, W = x.shape
+    F, _, HH, WW = w.shape
+    xp = np.pad(x, p, "constant")
+    H_out, W_out = 1 + (H + 2 * p - HH) // s, 1 + (W + 2 * p - WW) // s
+    out = np.zeros((N, F, H_out, W_out), x.dtype)
+    for n, f, i, j in np.ndindex(*out.shape):
+        window = xp[n, :C, i * s : i * s + HH, j * s : j * s + WW]
+        out[n, f, i, j] = np.sum(window * w[f]) + b[f]
+    return out, (x, w, b, conv_param)
+
+
+def _summed(x, w, b, conv_param):
+    out, _ = _forward(x, w, b, conv_param)
+    return out, (x, w, b, conv_param)
+
+
+@wrong("one sum for all of db", "summed-to-one-number", forward=_summed)
+def conv_backward_naive(dout, cache):
+    dx, dw, db = conv_layers.conv_backward_naive(dout, cache)
+    db[:] = dout.sum()
+    return dx, dw, db
 
 
 # ---- right ---------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     return x, None
 
 
-@wrong("beta is subtracted", "offset")
+@wrong("beta is subtracted", "input-added")
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     return _forward(x, gamma, -beta, G, gn_param)
 
@@ -343,6 +343,26 @@ def spatial_groupnorm_backward(dout, cache):
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     out, cache = _forward(x, np.ones_like(gamma), beta, G, gn_param)
     return out, cache
+
+
+def _rows_of_groups(x, gamma, beta, G, gn_param):
+    rows = x.reshape(x.shape[0] * G, -1)
+    std = np.sqrt(rows.var(1, keepdims=True) + gn_param.get("eps", 1e-5))
+    xhat = ((rows - rows.mean(1, keepdims=True)) / std).reshape(x.shape)
+    shape = 1, -1, 1, 1
+    out = gamma.reshape(shape) * xhat + beta.reshape(shape)
+    return out, (xhat, std, gamma, G)
+
+
+@wrong("each image keeps its own dgamma", "not-reduced", forward=_rows_of_groups)
+def spatial_groupnorm_backward(dout, cache):
+    xhat, std, gamma, G = cache
+    N, C = dout.shape[:2]
+    d = (dout * gamma.reshape(1, C, 1, 1)).reshape(N * G, -1)
+    z = xhat.reshape(N * G, -1)
+    means = d.mean(1, keepdims=True), (d * z).mean(1, keepdims=True)
+    dx = (d - means[0] - z * means[1]) / std
+    return dx.reshape(dout.shape), (dout * xhat).sum((2, 3)), dout.sum((2, 3))
 
 
 # ---- right ---------------------------------------------------------------------------

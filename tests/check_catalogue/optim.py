@@ -1066,3 +1066,24 @@ def adam(w, dw, config=None):
 
 for rule in ("sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"):
     right("the book's own, compiled", name=rule)(getattr(optim, f"{rule}_fast"))
+
+
+@wrong("a first step without correction, then with t one too small", "t-late")
+def adam(w, dw, config=None):
+    config, lr, b1, b2, eps, m, v, t = _open(w, config)
+    m = b1 * m + (1 - b1) * dw
+    v = b2 * v + (1 - b2) * dw**2
+    mb = m / (1 - b1**t) if t else m
+    vb = v / (1 - b2**t) if t else v
+    config.update(m=m, v=v, t=t + 1)
+    return w - lr * mb / (np.sqrt(vb) + eps), config
+
+
+@wrong("t is stored, m and v are not", "memory-lost")
+def adam(w, dw, config=None):
+    config, lr, b1, b2, eps, m, v, t = _open(w, config)
+    config["t"] = t = t + 1
+    m = b1 * m + (1 - b1) * dw
+    v = b2 * v + (1 - b2) * dw**2
+    step = lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+    return w - step, config

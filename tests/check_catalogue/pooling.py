@@ -422,6 +422,30 @@ def max_pool_backward_naive(dout, cache):
     return (x == np.kron(out, block)) * np.kron(dout, block)
 
 
+@wrong("the slices of a window end one too early", "window-short")
+def max_pool_forward_naive(x, pool_param):
+    ph, pw, s = (pool_param[k] for k in ("pool_height", "pool_width", "stride"))
+    N, C, H, W = x.shape
+    out = np.zeros((N, C, 1 + (H - ph) // s, 1 + (W - pw) // s), x.dtype)
+    for i, j in np.ndindex(*out.shape[2:]):
+        window = x[:, :, i * s : i * s + ph - 1, j * s : j * s + pw - 1]
+        out[:, :, i, j] = window.max(axis=(2, 3))
+    return out, None
+
+
+@wrong(
+    "the place in the window is taken for that in the image", "window-place-forgotten"
+)
+def max_pool_backward_naive(dout, cache):
+    x, ph, pw, s = cache
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(*dout.shape):
+        window = x[n, c, i * s : i * s + ph, j * s : j * s + pw]
+        row, column = np.unravel_index(window.argmax(), window.shape)
+        dx[n, c, row, column] += dout[n, c, i, j]
+    return dx
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

@@ -565,7 +565,7 @@ def conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param):
     return out, (conv_cache, bn_cache, relu_cache)
 
 
-@wrong("the two dicts are exchanged", "exception")
+@wrong("the two dicts are exchanged", "parameter-order")
 def conv_bn_relu_forward(x, w, b, gamma, beta, bn_param, conv_param):
     a, conv_cache = conv_forward_fast(x, w, b, conv_param)
     normed, bn_cache = spatial_batchnorm_forward(a, gamma, beta, bn_param)

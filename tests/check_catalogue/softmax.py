@@ -301,7 +301,7 @@ def softmax_loss(x, y):
     return loss, dx
 
 
-@wrong("the gradient is written over the probabilities first", "not-finite")
+@wrong("the gradient is written over the probabilities first", "log-of-negative")
 def softmax_loss(x, y):
     N = x.shape[0]
     e = np.exp(x - np.max(x, axis=1, keepdims=True))
@@ -526,6 +526,26 @@ def softmax_loss(x, y):
     loss = np.log(p[np.arange(N), y]).sum()
     p[np.arange(N), y] -= 1
     return loss, p
+
+
+@wrong("a hundredth under the logarithm", "log-clipped")
+def softmax_loss(x, y):
+    p = np.exp(x - x.max(1)[:, None])
+    p /= p.sum(1)[:, None]
+    N = len(x)
+    loss = -np.log(p[np.arange(N), y] + 1e-2).mean()
+    p[np.arange(N), y] -= 1
+    return loss, p / N
+
+
+@wrong("the right class's score as it came, the others shifted", "half-shifted")
+def softmax_loss(x, y):
+    N, C = x.shape
+    e = np.exp(x - x.max(1, keepdims=True))
+    loss = (-x[np.arange(N), y] + np.log(e.sum(1))).mean()
+    p = e / e.sum(1, keepdims=True)
+    p[np.arange(N), y] -= 1
+    return loss, p / N
 
 
 # ---- right ---------------------------------------------------------------------------

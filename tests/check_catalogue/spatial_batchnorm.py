@@ -382,6 +382,21 @@ def spatial_batchnorm_backward(dout, cache):
     return dx, (dout * xhat).sum(axis=axes), dout.sum(axis=axes)
 
 
+@wrong("a mean for each pixel of each channel", "statistics-per-pixel")
+def spatial_batchnorm_forward(x, gamma, beta, bn_param):
+    eps, m = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
+    zeros = np.zeros(x.shape[1], x.dtype)
+    rm, rv = bn_param.get("running_mean", zeros), bn_param.get("running_var", zeros)
+    if bn_param["mode"] == "train":
+        mu, var = x.mean(0), x.var(0)
+        xn = (x - mu) / np.sqrt(var + eps)
+        bn_param["running_mean"] = m * rm + (1 - m) * mu.mean((1, 2))
+        bn_param["running_var"] = m * rv + (1 - m) * var.mean((1, 2))
+    else:
+        xn = (x - rm[:, None, None]) / np.sqrt(rv[:, None, None] + eps)
+    return gamma[:, None, None] * xn + beta[:, None, None], xn
+
+
 # ---- right ---------------------------------------------------------------------------
 
 

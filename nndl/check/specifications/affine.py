@@ -72,6 +72,10 @@ def _w_reshaped(x: Array, w: Array, b: Array) -> Results:
     return layers.affine_forward(x, w.reshape(w.shape[::-1]).T, b)
 
 
+def _last_feature(x: Array, w: Array, b: Array) -> Results:
+    return x.reshape(len(x), -1)[:, -1:] @ w[-1:] + b, None
+
+
 def _with_relu(x: Array, w: Array, b: Array) -> Results:
     return np.maximum(0, layers.affine_forward(x, w, b)[0]), None
 
@@ -101,6 +105,12 @@ FORWARD = Forward(
             "Each example was flattened with its first axis running fastest; NumPy's ordinary order, "
             "the last axis fastest, is meant.",
             _flattened_by(_flat_columns_first),
+        ),
+        Mistake(
+            "not-accumulated",
+            "Only the last feature counts: a loop over the features overwrites the sum where it should "
+            "add to it (+=).",
+            _last_feature,
         ),
         Mistake(
             "bias-subtracted",
@@ -232,6 +242,12 @@ BACKWARD = backward(
             "db was summed, or averaged, over both axes; each unit has its own bias, so sum over the "
             "examples only.",
             _db(lambda dout, b: dout.sum()),
+        ),
+        Mistake(
+            "summed-to-one-number",
+            "db was averaged over both axes; each unit has its own bias, and its gradient is a sum over "
+            "the examples.",
+            _db(lambda dout, b: dout.mean()),
         ),
         Mistake(
             "divided-by-n",

@@ -249,6 +249,19 @@ def _averaging(of_mean: Average | None = None, of_var: Average | None = None) ->
     return twin
 
 
+def _continuing(key: str, other: str) -> Any:
+    """Return a twin in which an average goes on from the other one's old value."""
+
+    def twin(x: Array, gamma: Array, beta: Array, bn_param: Settings) -> Results:
+        old, momentum = _averages(bn_param, x), bn_param.get("momentum", 0.9)
+        result = layers.batchnorm_forward(x, gamma, beta, bn_param)
+        if bn_param["mode"] == "train":
+            bn_param[key] = bn_param[key] + momentum * (old[other] - old[key])
+        return result
+
+    return twin
+
+
 def _same_rule(rule: Average) -> Any:
     return _averaging(rule, rule)
 
@@ -400,6 +413,26 @@ FORWARD = Forward(
                 None,
                 lambda old, new, momentum, x: momentum * old + (1 - momentum) * new**0.5,
             ),
+        ),
+        Mistake(
+            "running-std",
+            "running_var was updated with the standard deviation (and eps in it); it is an average of "
+            "variances.",
+            _averaging(
+                None,
+                lambda old, new, momentum, x: momentum * old + (1 - momentum) * (new + 0.3) ** 0.5,
+            ),
+        ),
+        *(
+            Mistake(
+                "running-averages-mixed",
+                f"The new {key} was made from the old {other}: each average continues its own.",
+                _continuing(key, other),
+            )
+            for key, other in (
+                ("running_var", "running_mean"),
+                ("running_mean", "running_var"),
+            )
         ),
         Mistake(
             "running-eps",

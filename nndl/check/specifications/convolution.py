@@ -293,6 +293,19 @@ FORWARD = Forward(
             ),
         ),
         Mistake("padding", _PADDING, _cut(lambda x, pad: x)),
+        Mistake(
+            "padding",
+            "np.pad with a single number pads the axes N and C as well, so an image and a channel of "
+            "zeros come first: give it a pair for each axis, ((0, 0), (0, 0), (pad, pad), (pad, pad)).",
+            _like(
+                lambda x, w, b, p: (
+                    np.pad(x, p["pad"])[: len(x), : x.shape[1]],
+                    w,
+                    b,
+                    p | {"pad": 0},
+                )
+            ),
+        ),
         Mistake("window-exchanged", _WINDOW_EXCHANGED, _cut(_padded, window=-1)),
         Mistake("places-exchanged", _PLACES_EXCHANGED, _cut(_padded, places=-1)),
         Mistake(

@@ -234,6 +234,11 @@ def _log_of_the_sum_added(x: Array, y: Array) -> LossAndGradient:
     return -wrong[np.arange(len(x)), y].mean(), layers.softmax_loss(x, y)[1]
 
 
+def _half_shifted(x: Array, y: Array) -> LossAndGradient:
+    loss, dx = layers.softmax_loss(x, y)
+    return loss - x.max(axis=1).mean(), dx
+
+
 def _binary_cross_entropy(x: Array, y: Array) -> LossAndGradient:
     p, right = _softmax(x), np.eye(x.shape[1])[y]
     logs = np.log(np.where(right == 1, p, 1 - p))
@@ -378,7 +383,19 @@ SOFTMAX = Plain(
                 "score minus the logarithm of the sum.",
                 _loss(lambda p, right, eps=eps: -np.log(right + eps).mean()),
             )
-            for eps in (1e-8, 1e-10, 1e-12, 1e-15, 1e-9, 1e-7, 1e-6)
+            for eps in (1e-8, 1e-10, 1e-12, 1e-15, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+        ),
+        Mistake(
+            "half-shifted",
+            "The largest score was subtracted in the sum of the exponentials, and not from the right "
+            "class's own score: both need the shifted scores.",
+            _half_shifted,
+        ),
+        Mistake(
+            "log-of-negative",
+            "The logarithm was taken of a negative number: is 1 subtracted at the right class, for dx, "
+            "before the loss is computed? `dx = probs` makes no copy, so it changes both.",
+            _loss(lambda p, right: np.log(right - 1).mean()),
         ),
         Mistake(
             "right-class-not-subtracted",

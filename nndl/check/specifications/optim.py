@@ -878,6 +878,8 @@ _adam = _written(
     _ADAM,
     {"m": None, "v": None, "t": 0},
     old_t=lambda s: s.t,
+    old_m=lambda s: s.m,
+    old_v=lambda s: s.v,
     t=lambda s: s.t + 1,
     m=lambda s: s.beta1 * s.m + (1 - s.beta1) * s.dw,
     v=lambda s: s.beta2 * s.v + (1 - s.beta2) * s.dw**2,
@@ -915,6 +917,21 @@ ADAM = _rule(
             "t is still the number of the steps before this one when the bias is corrected, so 0 at the "
             "first: raise it by 1 before you use it.",
             _corrected_with(lambda s: s.old_t),
+        ),
+        Mistake(
+            "t-late",
+            "t is still the number of the steps before this one when the bias is corrected, and the "
+            "first step is not corrected at all: raise it by 1 before you use it.",
+            _adam(
+                m_hat=lambda s: s.m / (1 - s.beta1**s.old_t) if s.old_t else s.m,
+                v_hat=lambda s: s.v / (1 - s.beta2**s.old_t) if s.old_t else s.v,
+            ),
+        ),
+        Mistake(
+            "memory-lost",
+            "The first step is right, but the new m and v are not stored: `config['m']` and "
+            "`config['v']` stay as they were.",
+            _adam(stored_m=lambda s: s.old_m, stored_v=lambda s: s.old_v),
         ),
         Mistake(
             "t-not-incremented",

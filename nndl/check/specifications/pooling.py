@@ -19,6 +19,7 @@ from .._specification import (
     Function,
     Mistake,
     Outputs,
+    gradient_for,
     numbers,
 )
 
@@ -264,6 +265,12 @@ FORWARD = Forward(
             _pooled(lambda windows: np.maximum(windows.max(axis=(-1, -2)), 0)),
         ),
         Mistake(
+            "window-short",
+            "The last row and column of each window are left out: a slice ends before its second "
+            "number, so it goes to i * stride + pool_height.",
+            _pooled(lambda windows: windows[..., :-1, :-1].max(axis=(-1, -2))),
+        ),
+        Mistake(
             "absolute",
             "The largest absolute value is kept: a large negative number is a small one.",
             _pooled(lambda windows: np.abs(windows).max(axis=(-1, -2))),
@@ -316,7 +323,7 @@ def _first_takes_all(dx: Any, x: Array, pool_param: Param) -> Any:
     if array is None or array.shape != x.shape:
         return dx
     out, cache = conv_layers.max_pool_forward_naive(x, pool_param)
-    dout = numbers(*out.shape, seed=1).astype(x.dtype)
+    dout = gradient_for(out)
     book = conv_layers.max_pool_backward_naive(dout, cache)
     moved = array.copy()
     height, width = pool_param["pool_height"], pool_param["pool_width"]
@@ -404,6 +411,20 @@ def _spread(
     return twin
 
 
+def _in_the_corner(dout: Array, cache: Any) -> Array:
+    """Hand the gradients to places counted from the image's corner, not the window's."""
+    x, pool_param = cache
+    stride = pool_param["stride"]
+    height, width = pool_param["pool_height"], pool_param["pool_width"]
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(*dout.shape):
+        rows = slice(i * stride, i * stride + height)
+        columns = slice(j * stride, j * stride + width)
+        row, column = _first_largest(x[n, c, rows, columns])
+        dx[n, c, row, column] += dout[n, c, i, j]
+    return dx
+
+
 def _wherever_in_image(dout: Array, cache: Any) -> Array:
     """Hand the gradient to every pixel of the image that equals the maximum."""
     x, pool_param = cache
@@ -481,6 +502,12 @@ BACKWARD = PoolingBackward(
             "The stride is ignored on the way back: the window of dout[n, c, i, j] begins at pixel "
             "(i * stride, j * stride).",
             _scattered(step=("", "")),
+        ),
+        Mistake(
+            "window-place-forgotten",
+            "All gradients land in the upper left corner: the maximum's row and column count from its "
+            "window's first pixel, (i * stride, j * stride), which is to be added.",
+            _in_the_corner,
         ),
         Mistake(
             "stride-is-window",

@@ -18,6 +18,7 @@ from .._specification import (
     Function,
     Mistake,
     Outputs,
+    gradient_for,
     numbers,
 )
 
@@ -133,7 +134,7 @@ class ReluBackward(Backward):
         outputs = super().observe(function, forward, case)
         x, dx = case.arguments[0], as_array(outputs["dx"])
         if dx is not None and dx.shape == x.shape and not x.all():
-            dout = numbers(*x.shape, seed=1)
+            dout = gradient_for(x)
             slope = dx / dout
             outputs["dx"] = np.where((x == 0) & (slope >= 0) & (slope <= 1), 0, dx)
         return outputs

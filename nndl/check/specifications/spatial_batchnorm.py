@@ -223,6 +223,12 @@ FORWARD = Forward(
             _normalized((1, 2, 3)),
         ),
         Mistake(
+            "statistics-per-pixel",
+            "Every pixel has a mean and a variance of its own: those of a channel are over its pixels "
+            "as well, the axes (0, 2, 3).",
+            _normalized((0,), kept=False),
+        ),
+        Mistake(
             "one-mean-for-all",
             "All channels share one mean and one variance: each has its own, over the axes (0, 2, 3).",
             _one_for_all,
