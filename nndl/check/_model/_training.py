@@ -83,7 +83,7 @@ def _train(network: Network, X: Array, y: Array, rate: float) -> Training:
     loss_of, params = network.model.loss, network.params
     m = {name: np.zeros_like(params[name]) for name in network.names}
     v = {name: np.zeros_like(params[name]) for name in network.names}
-    until, first = time.perf_counter() + SECONDS, 0.0
+    until, first = time.thread_time() + SECONDS, 0.0
     recent: list[float] = []
     with network.many_calls(10 * SECONDS):
         for t in range(1, MOST + 1):
@@ -98,7 +98,7 @@ def _train(network: Network, X: Array, y: Array, rate: float) -> Training:
                 return Training(first, mean, t, True)
             if t % 25 == 0 and np.array_equal(np.argmax(loss_of(X), axis=1), y):
                 return Training(first, mean, t, True)
-            if time.perf_counter() > until and t > 5:
+            if time.thread_time() > until and t > 5:
                 break
             for name in network.names:
                 g = np.asarray(grads[name])
