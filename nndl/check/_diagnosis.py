@@ -201,13 +201,28 @@ def _outputs_of_twin(
     specification: Specification, mistake: Mistake, case: Case
 ) -> Outputs:
     """Return what a wrong twin gives; nothing where it fails altogether."""
-    forward = mistake.forward or specification.reference_forward()
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return specification.observe(mistake.twin, forward, case)
-    except Exception:
-        return {}
+    key = id(specification), id(mistake), id(case)
+    if key not in _of_twins:
+        forward = mistake.forward or specification.reference_forward()
+        outputs: Outputs = {}
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                outputs = specification.observe(mistake.twin, forward, case)
+        except Exception:
+            outputs = {}
+        _of_twins[key] = outputs, (specification, mistake, case)
+    return _of_twins[key][0]
+
+
+#: What the twins gave in this examination, with what the keys are made of, so that no other
+#: object can take its place in memory.
+_of_twins: dict[tuple[int, int, int], tuple[Outputs, Any]] = {}
+
+
+def forget_twins() -> None:
+    """Forget what the twins of an earlier examination gave."""
+    _of_twins.clear()
 
 
 def _exchanged(
@@ -533,6 +548,18 @@ def _candidates(cases: list[Case]) -> Iterator[tuple[str, list[float]]]:
         text = " * ".join(product)
         if all(value in (0, 1) for value in values):
             continue
+        if all(
+            value < 1 for value in values
+        ):  # probabilities make smaller, sizes larger
+            yield f"too small, as if multiplied by {text},", values
+            yield f"too large, as if divided by {text},", [1 / v for v in values]
+            root = [math.sqrt(v) for v in values]
+            yield f"too small, as if multiplied by the root of {text},", root
+            yield (
+                f"too large, as if divided by the root of {text},",
+                [1 / v for v in root],
+            )
+            continue
         yield f"too large by the factor {text} (divide by {text})", values
         yield (
             f"too small by the factor {text} (it was divided by {text})",
@@ -570,6 +597,20 @@ def one_number(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis |
         f"All numbers of `{output}` are the same, and they should differ: was it summed, or averaged, "
         "over too many axes?",
     )
+
+
+def cut_at_zero(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
+    """Look for results that are right where they are positive, and 0 elsewhere."""
+    if wrong and all(
+        got.shape == expected.shape and got.any() and same(got, np.maximum(0, expected))
+        for _, got, expected in wrong
+    ):
+        return Diagnosis(
+            "cut-at-zero",
+            f"`{output}` is right where it is positive, and 0 where it should be negative: a ReLU has "
+            "no place here, it is a layer of its own.",
+        )
+    return None
 
 
 def transposed(output: str, wrong: list[Pair], right: list[Pair]) -> Diagnosis | None:
@@ -670,6 +711,6 @@ def _enumeration(names: Sequence[str]) -> str:
 
 
 PATTERNS = (
-    shape, half_precision, zeros, overflow, factor, one_number, transposed, order, borders, one_case,
-    offset,
+    shape, half_precision, zeros, overflow, factor, one_number, cut_at_zero, transposed, order,
+    borders, one_case, offset,
 )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from ._calls import Guarded, Trouble, check_signature
 from ._compare import Difference, as_array, at, difference, same
-from ._diagnosis import Observed, diagnose, diagnose_exception
+from ._diagnosis import Observed, diagnose, diagnose_exception, forget_twins
 from ._result import Finding, Result, Stage
 from ._specification import (
     EDGE_CASES,
@@ -402,6 +402,7 @@ def examine(
     seconds: float,
 ) -> Result:
     """Check `function` against its specification."""
+    forget_twins()
     examination = Examination(specification, function, forward, seconds)
     findings, stages, notes = examination.run()
     name = getattr(function, "__name__", specification.name)

@@ -701,6 +701,18 @@ def conv_backward_naive(dout, cache):
     return dx, dw, db
 
 
+@wrong("a ReLU at its end", "cut-at-zero")
+def conv_forward_naive(x, w, b, conv_param):
+    out, cache = _forward(x, w, b, conv_param)
+    return out * (out > 0), cache
+
+
+@wrong("weight decay in dw, half of w", "penalty-included", forward=_summed)
+def conv_backward_naive(dout, cache):
+    dx, dw, db = conv_layers.conv_backward_naive(dout, cache)
+    return dx, dw + 0.5 * cache[1], db
+
+
 # ---- right ---------------------------------------------------------------------------
 
 
