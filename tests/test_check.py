@@ -165,6 +165,15 @@ def test_wrong_numbers_of_results(returned, words):
     assert words in finding.where
 
 
+def test_a_blank_is_called_a_blank():
+    def relu_forward(x):
+        """To be written."""
+        ...
+
+    finding = only_finding(relu_forward)
+    assert (finding.stage, finding.cause) == ("call", "blank")
+
+
 def test_a_tuple_where_one_array_is_due():
     finding = only_finding(lambda dout, cache: (dout, None), "relu_backward")
     assert finding.cause == "arity"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import ctypes
+import dis
 import functools
 import inspect
 import io
@@ -102,6 +103,12 @@ class Guarded:
         wanted = ", ".join(self.returns)
         if inspect.iscoroutine(result):
             result.close()  # else Python complains later that nobody awaited it
+        if result is None and _is_blank(self.function):
+            raise Trouble(
+                "blank",
+                f"returned None, and must return {wanted}",
+                "It is still a blank: there is no code in it yet.",
+            )
         if result is None:
             raise Trouble(
                 "arity",
@@ -300,6 +307,15 @@ def _message(error: BaseException) -> str:
         return str(error).strip()
     except Exception:
         return ""
+
+
+def _is_blank(function: Callable[..., Any]) -> bool:
+    """Return whether a function does nothing: its body is `...`, `pass` or a docstring."""
+    code = _code(function)
+    nothing = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE")
+    return code is not None and all(
+        step.opname in nothing for step in dis.get_instructions(code)
+    )
 
 
 # ---- the reader's line ---------------------------------------------------------------
