@@ -121,3 +121,8 @@ def test_what_cannot_be_checked_is_said_in_one_line(write, capsys, name, text, w
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_hint_that_there_is_not_is_refused(write):
+    with pytest.raises(ValueError, match="`hint` must be 1, 2 or 3, but is 4"):
+        check_file(write(GOOD), hint=4)

@@ -1,12 +1,12 @@
 """Tells a reader what is wrong with their layer, not only that it is wrong.
 
+It finds by the function's name what it must do, calls it on small readable numbers and in
+the cases where such functions go wrong, and says which result is wrong, where, and most
+likely why::
+
     from nndl.check import check
 
     check(batchnorm_backward)
-
-finds by the function's name what it must do, calls it on small readable numbers and in the
-cases where such functions go wrong, and says which result is wrong, where, and most likely
-why.
 """
 
 from ._check import check

@@ -24,7 +24,7 @@ from typing import Any
 from .._arguments import number, whole_number
 from . import specifications
 from ._check import check
-from ._result import Finding, Result
+from ._result import Finding, Result, level_of
 
 #: What a worker ends with when it has written its results, right or wrong.
 _DONE = 0
@@ -73,7 +73,7 @@ def check_file(
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix != ".py":
         raise ValueError(f"`path` must name a Python file (.py), but is {path}.")
-    hint = whole_number("hint", hint, at_least=1)
+    hint = level_of(hint)
     time_limit = number("time_limit", time_limit, above=0)
     memory_limit = whole_number("memory_limit", memory_limit, at_least=1)
     with tempfile.TemporaryDirectory() as folder:
