@@ -97,7 +97,11 @@ def _back(
     return twin
 
 
-col2im = _back()
+def col2im(
+    dcols: Array, x_shape: tuple[int, ...], HH: int, WW: int, stride: int, pad: int
+) -> Array:
+    """Add every window's numbers where the window lay; return them without the padding."""
+    return _back()(dcols, x_shape, HH, WW, stride, pad)
 
 
 def _col_case(
@@ -408,7 +412,12 @@ def _chosen(
     return twin
 
 
-best_tile = _chosen()
+def best_tile(registers: int) -> tuple[int, int]:
+    """Return the tile with the most sums for each number loaded, of those that fit."""
+    m, v = _chosen()(registers)
+    return m, v
+
+
 _NEEDS = "a tile of m x v needs m * v + v + 1 registers"
 
 TILE = Tile(
