@@ -20,6 +20,7 @@ _MODULES = {
     "check",
     "cli",
     "cnn",
+    "compat",
     "conv_layers",
     "data",
     "data_utils",

@@ -1,5 +1,5 @@
-"""The command `nndl`: the data sets, the checks and the benchmark, from a
-terminal."""
+"""The command `nndl`: the data sets, the checks, old notebooks and the benchmark,
+from a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print("nndl:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from .benchmarks import options
     from .check import _files
+    from .compat import _notebook
 
     parser = argparse.ArgumentParser(
         prog="nndl", description="The tools of a textbook that runs."
@@ -69,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         "--chapters", metavar="DIR", help="the chapters' notebooks, if not beside nndl"
     )
     exercises.set_defaults(run=_exercises)
+
+    notebook = commands.add_parser(
+        "run-notebook", help="run an old notebook of CS231n, C147 or CSE 493G1"
+    )
+    _notebook.add_options(notebook)
 
     bench = commands.add_parser(
         "bench", help="time the compiled code against its peers"

@@ -1,5 +1,5 @@
 """The images that the book learns from: an embedded set, drawn on the spot, and
-CIFAR-10."""
+CIFAR-10; and two photographs to look at."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .._arguments import one_of
-from . import _records, cifar10, shapes
+from . import _records, cifar10, photographs, shapes
 
-__all__ = ["NAMES", "load"]
+__all__ = ["NAMES", "load", "photograph"]
 
 _LAYOUTS = {
     "shapes": _records.Layout(shapes.CLASS_NAMES, 10_000, 11_000, shapes.NUM_IMAGES),
@@ -80,3 +80,30 @@ def load(
     blocks = _shapes_blocks() if name == "shapes" else cifar10.blocks()
     arrays = _records.split(blocks, ranges, subtract_mean)
     return {"name": name, "class_names": layout.class_names, **arrays}
+
+
+def photograph(name: str) -> Any:
+    """Load one of two photographs.
+
+    Parameters
+    ----------
+    name
+        ``"cat"``, 300 by 451 pixels, or ``"raccoon"``, 400 by 400.
+
+    Returns
+    -------
+    array, uint8, shape (H, W, 3)
+        Red, green and blue, 0 to 255.
+
+    Raises
+    ------
+    ValueError
+        If there is no photograph of that name.
+
+    Notes
+    -----
+    The cat is Chelsea, by Stéfan van der Walt, who waived all rights (CC0), from
+    scikit-image's sample images; the raccoon is cut out of a picture in the public domain
+    (public-domain-image.com), which SciPy shows under the name "face".
+    """
+    return photographs.load(name)
