@@ -219,7 +219,7 @@ def _execute(
     it, None if none did."""
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
 
     setup = nbformat.v4.new_code_cell(_SETUP.format(dropout_p=dropout_p))
     if (notebook.nbformat, notebook.nbformat_minor) < (4, 5):
@@ -229,6 +229,8 @@ def _execute(
         notebook,
         timeout=timeout,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
+        interrupt_on_timeout=True,
         allow_errors=True,
         resources={"metadata": {"path": folder}},
     )
@@ -245,11 +247,11 @@ def _execute(
             if "skip-execution" not in cell.metadata.get("tags", []) and dead is None:
                 try:
                     client.execute_cell(cell, i)
-                except CellTimeoutError:
-                    error = f"TimeoutError: took longer than {timeout} s"
                 except DeadKernelError:
                     error = dead = "the kernel died (perhaps it ran out of memory)"
             error = error or _first_error(cell)
+            if error == "KeyboardInterrupt" and timeout is not None:
+                error = f"TimeoutError: took longer than {timeout} s"
             if cell is not setup:
                 yield cell, time.perf_counter() - started, error
             elif error is not None:
@@ -302,6 +304,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
     yield f"{said}, in {report.seconds:.0f} s"
+    if any("Missing parentheses in call to 'print'" in c.note for c in report.cells):
+        yield "The notebook is written for Python 2, which is not supported."
     errors = [
         (cell.number, what, value)
         for cell in report.cells
