@@ -108,7 +108,8 @@ def _images() -> tuple[Array, Array, Array, Array]:
     if os.environ.get("NNDL_DATASET") == "shapes":
         return _repeated_shapes()
     X, y = _unpacked(np.concatenate(list(cifar10.blocks())))
-    return X[:50_000], y[:50_000], X[50_000:], y[50_000:]
+    end = cifar10.LAYOUT.val_end
+    return X[:end], y[:end], X[end:], y[end:]
 
 
 def _repeated_shapes() -> tuple[Array, Array, Array, Array]:

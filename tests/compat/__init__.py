@@ -1,0 +1,1 @@
+"""The names that the courses' notebooks import, and what they must do."""
