@@ -13,17 +13,14 @@ import math
 import os
 import signal
 import threading
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import optim
+from . import _checkpoints, _solver_state, optim
 from ._arguments import Array, number, whole_number
-from ._files import replacing
 from ._random import RandomSource, random_generator
 
 __all__ = ["Solver", "load_checkpoint"]
@@ -67,9 +64,14 @@ class Solver:
         time; None takes all.
     num_val_samples : int or None, optional
         The same for the validation accuracy.
-    checkpoint_name : str, optional
-        If given, ``<checkpoint_name>_epoch_<n>.npz`` is written after each epoch; see
-        `load_checkpoint`.
+    checkpoint_name : path, optional
+        If given, checkpoints are written, from which `resume` goes on and
+        `load_checkpoint` takes the network.
+    checkpoint_every : int, optional
+        Iterations between two checkpoints. The last is kept as
+        ``<checkpoint_name>_last.npz`` and that of the best validation accuracy as
+        ``<checkpoint_name>_best.npz``. None writes one after each epoch,
+        ``<checkpoint_name>_epoch_<n>.npz``, and keeps them all.
     rng : numpy.random.Generator, int or None, optional
         Source of the permutations and samples; None follows NumPy's global state.
 
@@ -112,6 +114,7 @@ class Solver:
         num_train_samples: int | None = 1000,
         num_val_samples: int | None = None,
         checkpoint_name: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
         rng: RandomSource = None,
     ) -> None:
         self.model = model
@@ -126,6 +129,7 @@ class Solver:
         self.num_train_samples = _sample_size("num_train_samples", num_train_samples)
         self.num_val_samples = _sample_size("num_val_samples", num_val_samples)
         self.checkpoint_name = checkpoint_name
+        self.checkpoint_every = _checkpoint_every(checkpoint_every, checkpoint_name)
         self.rng = random_generator(rng)
 
         config = _settings(self.update_rule, optim_config)
@@ -133,6 +137,7 @@ class Solver:
         self.iterations_per_epoch = max(len(self.X_train) // self.batch_size, 1)
         self.epoch = self.iteration = 0
         self._goal = self._stock_taken_at = 0
+        self._unfinished = False
         self._order = np.arange(0)
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
@@ -156,8 +161,9 @@ class Solver:
         """
         from tqdm import tqdm
 
-        if self.iteration >= self._goal and not self._stock_is_due():
+        if not self._unfinished:
             self._goal += self.num_epochs * self.iterations_per_epoch
+            self._unfinished = True
         # A loss that is not finite is an error that says more than NumPy's warnings would.
         quiet = np.errstate(over="ignore", invalid="ignore")
         disable = None if self.verbose else True
@@ -172,9 +178,46 @@ class Solver:
                     self._take_stock(bar)
                 else:
                     self._step(bar)
-        self.model.params = copy.deepcopy(self.best_params)
-        if self._best_bn_params:
-            self.model.bn_params = copy.deepcopy(self._best_bn_params)
+        if self.checkpoint_every is not None:
+            self._save("last")
+        with _uninterrupted():
+            self.model.params = copy.deepcopy(self.best_params)
+            if self._best_bn_params:
+                self.model.bn_params = copy.deepcopy(self._best_bn_params)
+            self._unfinished = False
+
+    def resume(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Bring a Solver that was made as before to where a checkpoint was written;
+        `train` then goes on.
+
+        Losses, parameters and accuracies become those of a run that was never
+        interrupted, to the last bit: the checkpoint holds the update rule's memory, the
+        running averages, the order of the images and the state of the random numbers
+        too.
+
+        Parameters
+        ----------
+        path : path, optional
+            A checkpoint; None takes ``<checkpoint_name>_last.npz``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such checkpoint.
+        ValueError
+            If it is no checkpoint, is damaged, was written by a newer version of the
+            package, or by a Solver with another network, other data or other settings;
+            which, the message says. The Solver is left as it was.
+        """
+        if path is None:
+            if self.checkpoint_name is None:
+                raise ValueError(
+                    "`path` must be given where `checkpoint_name` is None."
+                )
+            path = self._checkpoint_path("last")
+        arrays, facts = _checkpoints.read(path)
+        _solver_state.restore(os.fspath(path), arrays, facts, self)
+        self._unfinished = True
 
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
@@ -255,6 +298,8 @@ class Solver:
             self.loss_history.append(float(loss))
             self.iteration += 1
 
+        if self.checkpoint_every and self.iteration % self.checkpoint_every == 0:
+            self._save("last")
         bar.update()
         if self.verbose and (self.iteration - 1) % self.print_every == 0:
             bar.write(f"(Iteration {self.iteration} / {self._goal}) loss: {loss:f}")
@@ -271,11 +316,12 @@ class Solver:
         )
         val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
         epoch_ends = self.iteration % self.iterations_per_epoch == 0
+        is_best = val_acc > self.best_val_acc
         with _uninterrupted():
             self._stock_taken_at = self.iteration
             self.train_acc_history.append(train_acc)
             self.val_acc_history.append(val_acc)
-            if val_acc > self.best_val_acc:
+            if is_best:
                 self.best_val_acc = val_acc
                 self.best_params = copy.deepcopy(self.model.params)
                 self._best_bn_params = copy.deepcopy(
@@ -291,9 +337,18 @@ class Solver:
             epochs = self._goal // self.iterations_per_epoch
             accuracies = f"train acc: {train_acc:f}; val_acc: {val_acc:f}"
             bar.write(f"(Epoch {self.epoch} / {epochs}) {accuracies}")
-        if epoch_ends and self.checkpoint_name is not None:
-            path = Path(f"{os.fspath(self.checkpoint_name)}_epoch_{self.epoch}.npz")
-            _save_checkpoint(path, self.model)
+        if self.checkpoint_every is not None and is_best:
+            self._save("best")
+        elif self.checkpoint_name is not None and epoch_ends:
+            self._save(f"epoch_{self.epoch}")
+
+    def _save(self, which: str) -> None:
+        """Write a checkpoint: whole, or not at all."""
+        arrays, facts = _solver_state.collect(self)
+        _checkpoints.write(self._checkpoint_path(which), arrays, facts)
+
+    def _checkpoint_path(self, which: str) -> Path:
+        return Path(f"{os.fspath(self.checkpoint_name or '')}_{which}.npz")
 
 
 def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
@@ -302,7 +357,7 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     Parameters
     ----------
     path : path
-        A file ``<checkpoint_name>_epoch_<n>.npz``.
+        A checkpoint.
     model : object
         A network made with the same sizes and settings as the saved one.
 
@@ -311,64 +366,13 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged or no checkpoint, or holds other names or shapes than the
-        network; the network is left as it was.
+        If the file is no checkpoint, is damaged, was written by a newer version of the
+        package, or holds other names or shapes than the network; the network is left as
+        it was.
     """
-    arrays = _read_arrays(path)
-    current = _named_arrays(model)
-    expected = {name: array.shape for name, array in current.items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != expected:
-        differing = sorted(set(expected.items()) ^ set(found.items()))
-        raise ValueError(
-            f"{os.fspath(path)} does not fit the network: they differ in "
-            f"{', '.join(f'{name} {shape}' for name, shape in differing)}."
-        )
-    model.params = {
-        name: arrays[f"params.{name}"].astype(w.dtype)
-        for name, w in model.params.items()
-    }
-    for i, bn_param in enumerate(getattr(model, "bn_params", [])):
-        for key in _RUNNING:
-            name = f"bn_params.{i}.{key}"
-            bn_param[key] = arrays[name].astype(current[name].dtype)
-
-
-_RUNNING = ("running_mean", "running_var")
-
-
-def _named_arrays(model: Any) -> dict[str, Array]:
-    """Return every array that a network has learned, under the name it has in a
-    checkpoint."""
-    arrays = {f"params.{name}": w for name, w in model.params.items()}
-    for i, bn_param in enumerate(getattr(model, "bn_params", [])):
-        for key in _RUNNING:
-            average = bn_param.get(key)
-            if average is None:
-                # A reader's network may leave it to the first training step to begin with zeros.
-                average = np.zeros_like(model.params[f"gamma{i + 1}"])
-            arrays[f"bn_params.{i}.{key}"] = average
-    return arrays
-
-
-def _save_checkpoint(path: Path, model: Any) -> None:
-    with replacing(path) as file:
-        arrays: dict[str, Any] = _named_arrays(model)
-        np.savez(file, **arrays)
-
-
-def _read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
-    with open(path, "rb") as file:
-        try:
-            saved = np.load(file, allow_pickle=False)
-            if isinstance(saved, np.ndarray):
-                raise ValueError("a single array")
-            with saved:
-                return dict(saved)
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(
-                f"{os.fspath(path)} is not a checkpoint, or is damaged."
-            ) from error
+    arrays, _ = _checkpoints.read(path)
+    _solver_state.fit_network(os.fspath(path), arrays, model)
+    _solver_state.restore_network(arrays, model)
 
 
 @contextlib.contextmanager
@@ -463,3 +467,11 @@ def _settings(
 
 def _sample_size(name: str, value: int | None) -> int | None:
     return None if value is None else whole_number(name, value, at_least=1)
+
+
+def _checkpoint_every(every: int | None, name: Any) -> int | None:
+    if every is None:
+        return None
+    if name is None:
+        raise ValueError("`checkpoint_every` needs a `checkpoint_name`, which is None.")
+    return whole_number("checkpoint_every", every, at_least=1)
