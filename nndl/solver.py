@@ -198,7 +198,8 @@ class Solver:
         Parameters
         ----------
         path : path, optional
-            A checkpoint; None takes ``<checkpoint_name>_last.npz``.
+            A checkpoint, or a `checkpoint_name`, whose ``<checkpoint_name>_last.npz`` is
+            taken; None takes that of this Solver.
 
         Raises
         ------
@@ -209,12 +210,11 @@ class Solver:
             package, or by a Solver with another network, other data or other settings;
             which, the message says. The Solver is left as it was.
         """
+        path = self.checkpoint_name if path is None else path
         if path is None:
-            if self.checkpoint_name is None:
-                raise ValueError(
-                    "`path` must be given where `checkpoint_name` is None."
-                )
-            path = self._checkpoint_path("last")
+            raise ValueError("`path` must be given where `checkpoint_name` is None.")
+        if not os.path.exists(path) and not os.fspath(path).endswith(".npz"):
+            path = f"{os.fspath(path)}_last.npz"
         arrays, facts = _checkpoints.read(path)
         _solver_state.restore(os.fspath(path), arrays, facts, self)
         self._unfinished = True
@@ -337,8 +337,9 @@ class Solver:
             epochs = self._goal // self.iterations_per_epoch
             accuracies = f"train acc: {train_acc:f}; val_acc: {val_acc:f}"
             bar.write(f"(Epoch {self.epoch} / {epochs}) {accuracies}")
-        if self.checkpoint_every is not None and is_best:
-            self._save("best")
+        if self.checkpoint_every is not None:
+            if is_best:
+                self._save("best")
         elif self.checkpoint_name is not None and epoch_ends:
             self._save(f"epoch_{self.epoch}")
 
