@@ -46,11 +46,9 @@ def write(path: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> 
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
         archive.comment = _SUM + b"0" * 64
-    data = content.getbuffer()
-    data[-64:] = hashlib.sha256(data).hexdigest().encode()
     try:
         with replacing(path) as file:
-            file.write(data)
+            file.write(signed(content.getvalue()))
     except OSError as error:
         raise OSError(
             error.errno,
@@ -60,7 +58,14 @@ def write(path: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> 
         ) from error
 
 
-def _is_ours(data: bytearray) -> bool:
+def signed(content: bytes) -> bytes:
+    """Return a file whose last 64 bytes are the checksum over it, with zeros in their
+    place."""
+    content = content[:-64] + b"0" * 64
+    return content[:-64] + hashlib.sha256(content).hexdigest().encode()
+
+
+def _is_ours(data: bytes) -> bool:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return _JSON in archive.namelist()
 
@@ -76,32 +81,51 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
         If it is no checkpoint, is cut off or damaged, or was written by a newer version
         of the package; which, the message says.
     """
-    data = bytearray(Path(path).read_bytes())
+    data = Path(path).read_bytes()
     name = os.fspath(path)
     if not data.startswith(b"PK\x03\x04"):
         raise ValueError(f"{name} is not a checkpoint: it is no .npz file.")
     if data[-_SUM_LENGTH:-64] != _SUM:
-        if not zipfile.is_zipfile(io.BytesIO(data)):
-            raise ValueError(f"{name} is not a whole checkpoint: its end is missing.")
-        if not _is_ours(data):
+        if zipfile.is_zipfile(io.BytesIO(data)) and not _is_ours(data):
             raise ValueError(f"{name} is not a checkpoint, but another kind of file.")
-        raise ValueError(f"{name} is damaged: its checksum is missing.")
-    said = bytes(data[-64:])
-    data[-64:] = b"0" * 64
-    if hashlib.sha256(data).hexdigest().encode() != said:
+        raise ValueError(f"{name} is not a whole checkpoint: its end is missing.")
+    if signed(data) != data:
         raise ValueError(f"{name} is damaged: its content does not match its checksum.")
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        facts = json.loads(archive.read(_JSON))
+    try:
+        facts = _facts(data)
         version = facts.pop("nndl checkpoint")
         if version > VERSION:
             raise ValueError(
                 f"{name} is a checkpoint of format {version}, but this version of nndl knows formats "
                 f"up to {VERSION}: it was written by a newer one."
             )
-        arrays = {}
-        for member in archive.namelist():
-            if member != _JSON:
+        return _arrays(data), facts
+    except (KeyError, TypeError, zipfile.BadZipFile, _NoArray) as error:
+        raise ValueError(f"{name} is damaged: {error}.") from error
+
+
+class _NoArray(Exception):
+    """A member is something else than numbers stored as they are."""
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        facts: dict[str, Any] = json.loads(archive.read(_JSON))
+    return facts
+
+
+def _arrays(data: bytes) -> dict[str, Array]:
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            if member.filename == _JSON:
+                continue
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise _NoArray(f"{member.filename} is compressed")
+            try:
                 with archive.open(member) as file:
                     array = np.lib.format.read_array(file, allow_pickle=False)
-                arrays[member.removesuffix(".npy")] = array
-    return arrays, facts
+            except ValueError as error:
+                raise _NoArray(f"{member.filename} is no array of numbers") from error
+            arrays[member.filename.removesuffix(".npy")] = array
+    return arrays
