@@ -10,6 +10,7 @@ import io
 import numpy as np
 import pytest
 
+import nndl.compat
 from compat.course_names import (
     CNN,
     CONV_LAYERS,
@@ -32,7 +33,15 @@ from compat.oracles import (
 )
 from nndl.data import _records, cifar10
 
-pytestmark = pytest.mark.usefixtures("installed", "one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served():
+    """Serve the courses' modules to all of these tests: they are many."""
+    nndl.compat.install()
+    yield
+    nndl.compat.uninstall()
 
 
 def calls():
@@ -69,9 +78,9 @@ def small_cifar(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("row", "module", "call", "expects", "dtype"), calls())
 def test_a_name_does_what_the_courses_say(request, row, module, call, expects, dtype):
-    served = importlib.import_module(module)
-    scene = case_of(row)(row.name, served, dtype, expects)
-    names = {"np": np, row.name: getattr(served, row.name), **scene.names}
+    imported = importlib.import_module(module)
+    scene = case_of(row)(row.name, imported, dtype, expects)
+    names = {"np": np, row.name: getattr(imported, row.name), **scene.names}
     if "CIFAR" in row.name:
         folder = request.getfixturevalue("small_cifar")
         names["batch"] = str(folder / "data_batch_2.bin")
