@@ -293,7 +293,9 @@ def _judge(
         for found in _ERROR.finditer(printed)
     )
     lines = (line.strip() for line in cell.source.splitlines())
-    title = next((line for line in lines if line), "(empty)").lstrip("# ")
+    # A rule of `=` or `#` says nothing.
+    title = next((line for line in lines if re.search(r"\w", line)), "(empty)")
+    title = title.strip("# ")
     if "skip-execution" in cell.metadata.get("tags", []):
         return Cell(number, title, "passed over", 0.0, note)
     if error is not None:
