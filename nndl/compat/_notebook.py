@@ -19,7 +19,7 @@ from .._files import replacing
 _ELSEWHERE = re.compile(
     r"""google\.colab | \bdrive\.mount\( | \bFOLDERNAME\b | /content/drive
         | ^\s*%cd\b
-        | ^\s*[!%]+\s*(cd|rm|bash|sh|pip|pip3|conda|apt|apt-get|wget|curl|unzip)\b
+        | ^\s*[!%]+\s*(cd|rm|bash|sh|pip3?|conda|apt|apt-get|git|gdown|wget|curl|unzip)\b
         | get_datasets | setup\.py | ^\s*!.*(collect|makepdf|nbconvert)""",
     re.VERBOSE,
 )
