@@ -295,7 +295,7 @@ def _judge(
     lines = (line.strip() for line in cell.source.splitlines())
     # A rule of `=` or `#` says nothing.
     title = next((line for line in lines if re.search(r"\w", line)), "(empty)")
-    title = title.strip("# ")
+    title = title.strip("# ").removeprefix("passed over: ")
     if "skip-execution" in cell.metadata.get("tags", []):
         return Cell(number, title, "passed over", 0.0, note)
     if error is not None:
