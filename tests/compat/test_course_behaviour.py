@@ -9,9 +9,30 @@ import pytest
 
 from compat.course_names import FC_NET, LAYERS, SOLVER
 from compat.oracles import Bowl, fully_connected, judge_network
-from nndl.compat.courses import data_utils
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+# ---- networks that save themselves ---------------------------------------------------
+
+
+@pytest.mark.parametrize("module", FC_NET)
+def test_a_network_saves_and_loads_itself(installed, module, tmp_path, capsys):
+    fc_net = importlib.import_module(module)
+    X = np.random.default_rng(0).standard_normal((3, 5))
+    for kind, options in (
+        (fc_net.TwoLayerNet, {"hidden_dim": 4}),
+        (fc_net.FullyConnectedNet, {"hidden_dims": [4], "normalization": "batchnorm"}),
+    ):
+        saved = kind(input_dim=5, **options)
+        other = kind(input_dim=5, **options)
+        file = tmp_path / "best.npy"
+        saved.save(file)
+        assert (other.loss(X) != saved.loss(X)).any()
+        assert other.load(file)
+        np.testing.assert_array_equal(other.loss(X), saved.loss(X))
+        assert not other.load(tmp_path / "nothing.npy")
+        assert "nothing.npy not available" in capsys.readouterr().out
 
 
 # ---- dropout -------------------------------------------------------------------------
@@ -277,17 +298,9 @@ def test_the_dropped_edition_s_networks_train(installed):
 # ---- data ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def embedded():
-    """The embedded set in CIFAR-10's sizes, made once: it is large."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NNDL_DATASET", "shapes")
-        return data_utils._images()
-
-
 @pytest.fixture
-def shapes(installed, embedded, monkeypatch):
-    monkeypatch.setattr(data_utils, "_images", lambda: embedded)
+def shapes(installed, monkeypatch):
+    monkeypatch.setenv("NNDL_DATASET", "shapes")
     return importlib.import_module("cs231n.data_utils")
 
 
@@ -329,14 +342,19 @@ def test_a_small_share_of_the_embedded_set_has_its_own_mean_taken_away(shapes):
 @pytest.mark.parametrize(
     "counts", [(49_500, 1000, 1000), (49_000, 1000, 10_001), (0, 10, 10), (10, 0, 10)]
 )
-def test_counts_beyond_the_images_are_refused(installed, counts, monkeypatch):
-    few = np.zeros((50_000, 1, 1, 1), np.float32), np.zeros(50_000, np.int64)
-    test = np.zeros((10_000, 1, 1, 1), np.float32), np.zeros(10_000, np.int64)
-    monkeypatch.setattr(data_utils, "_images", lambda: (*few, *test))
+def test_counts_beyond_the_images_are_refused(installed, counts):
     with pytest.raises(
         ValueError, match="`num_training`, `num_validation` and `num_test`"
     ):
         importlib.import_module("utils.data_utils").get_CIFAR10_data(*counts)
+
+
+def test_any_number_of_training_images_leaves_others_to_validate_on(shapes):
+    data = shapes.get_CIFAR10_data(num_training=12_000, num_validation=1000)
+    train = {image.tobytes() for image in data["X_train"]}
+    assert len(train) > 9000
+    assert not any(image.tobytes() in train for image in data["X_val"])
+    assert not any(image.tobytes() in train for image in data["X_test"])
 
 
 @pytest.mark.parametrize("name", ["data_batch_1", "cifar-10-batches-py/test_batch"])
