@@ -59,9 +59,9 @@ class Visit:
     sticking_out: list[str]
     missing_pictures: list[str]
     raw_formulas: list[str]
-    violations: list[str]
     complaints: list[str]
     outside: list[str]
+    violations: list[str]
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +79,9 @@ def visit(opener, violations, screenshots, address, mode):
         sticking_out=page.evaluate(STICKING_OUT, mode.width),
         missing_pictures=missing,
         raw_formulas=page.evaluate(RAW_FORMULAS),
-        violations=violations(page),
-        complaints=opened.complaints,
+        complaints=list(opened.complaints),  # before axe, whose own requests may fail
         outside=opened.outside,
+        violations=violations(page),
     )
     page.context.close()
     return seen
