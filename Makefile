@@ -14,7 +14,7 @@ BUILD_TOOLS := cython meson meson-python ninja
 BOOK_SOURCES := _config.yml _toc.yml $(shell find book nndl -name '[!.]*' -type f -not -path '*/.*/*' -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test test-browser lab execute lint bench dist oracle clean
+.PHONY: help install book pdf dist-book test test-browser lab execute lint bench dist oracle clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -23,6 +23,12 @@ install: .venv/installed ## create .venv and install the package, the book's and
 
 book: _build/built ## build the HTML book and say where to open it
 	@.venv/bin/python tools/say_where_to_read.py
+
+pdf: _build/built ## print the whole book into _build/forward-and-backward.pdf, with Chromium
+	@.venv/bin/python tools/print_book.py
+
+dist-book: _build/built ## pack the HTML book into one zip file, to be read without a network
+	@.venv/bin/python tools/pack_book.py
 
 test: install ## run every test, then every notebook against its committed outputs
 	$(IN_VENV) pytest
