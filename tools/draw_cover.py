@@ -7,6 +7,7 @@ python tools/draw_cover.py
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +28,10 @@ from nndl.fast_layers import (
 from nndl.solver import Solver
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "_static"
-SPEC = "conv 8 5x5 - relu - pool - conv 12 3x3 - relu - pool"
+SPEC = "conv 9 5x5 - relu - pool - conv 16 3x3 - relu - pool"
 PICTURE = 7  # of the validation pictures
 WIDTH, HEIGHT, DPI = 10.0, 4.3, 160
+GAP = 0.06  # between the channels of a layer, in inches
 
 
 class Ink(NamedTuple):
@@ -48,7 +50,8 @@ INKS = {
 
 
 def trained(epochs: int) -> tuple[ConvNet, dict[str, Any]]:
-    """Return a network that knows the shapes, and the pictures."""
+    """Return a network and the pictures. It has begun to know them but is not sure:
+    if it were, no gradient would be left to show."""
     data = nndl.data.load("shapes")
     std = data["X_train"][:1000].std()
     data = {key: x / std if key.startswith("X") else x for key, x in data.items()}
@@ -93,13 +96,13 @@ def draw(figure: Any, column: float, row: float, size: float, plane: Any, **styl
 
 
 def draw_planes(figure: Any, left: float, row: float, planes: Any, style: Any) -> None:
-    """Draw the channels of a layer as a block, 1.5 inches high."""
-    across = 3 if len(planes) > 8 else 2
-    size, gap = (1.5 - 3 * 0.06) / 4, 0.06
+    """Draw the channels of a layer as a square, 1.5 inches wide."""
+    side = math.isqrt(len(planes))
+    pitch = (1.5 + GAP) / side
     for i, plane in enumerate(planes):
-        down, right = divmod(i, across)
-        column = left + right * (size + gap)
-        draw(figure, column, row + (3 - down) * (size + gap), size, plane, **style)
+        down, right = divmod(i, side)
+        column, line = left + right * pitch, row + (side - 1 - down) * pitch
+        draw(figure, column, line, pitch - GAP, plane, **style)
 
 
 def draw_bars(figure: Any, left: float, row: float, numbers: Any, colours: Any) -> None:
@@ -137,7 +140,7 @@ def draw_cover(layers: list[tuple[Any, Any]], ink: Ink) -> Any:
     gradients = LinearSegmentedColormap.from_list(
         "gradients", [ink.forward, ink.paper, ink.backward]
     )
-    top, bottom, lefts = 2.3, 0.5, (0.15, 2.75, 4.55, 6.95)
+    top, bottom, lefts = 2.3, 0.5, (0.15, 2.55, 4.95, 7.35)
 
     (image, d_image), *hidden, (scores, d_scores) = layers
     low, high = image.min(), image.max()
@@ -147,23 +150,29 @@ def draw_cover(layers: list[tuple[Any, Any]], ink: Ink) -> Any:
     most = np.abs(strength).max()
     draw(figure, lefts[0], bottom, 1.5, strength, cmap=gradients, vmin=-most, vmax=most)
     for left, (x, dx) in zip(lefts[1:3], hidden, strict=True):
-        draw_planes(figure, left, top, x, {"cmap": values, "vmin": 0, "vmax": x.max()})
+        draw_planes(
+            figure, left, top, x, {"cmap": values, "vmin": 0, "vmax": 0.75 * x.max()}
+        )
         most = np.abs(dx).max()
         style = {"cmap": gradients, "vmin": -most, "vmax": most}
         draw_planes(figure, left, bottom, dx, style)
     draw_bars(figure, lefts[3], top, scores, [ink.forward] * 10)
     draw_bars(figure, lefts[3], bottom, d_scores, [ink.backward] * 10)
 
-    far = lefts[3] + 1.5
+    far = lefts[3] + 1.3
     draw_arrow(figure, (0.15, 4.05), (far, 4.05), ink.forward)
     draw_arrow(figure, (far, 0.25), (0.15, 0.25), ink.backward)
-    draw_arrow(figure, (far + 0.35, 3.4), (far + 0.35, 0.9), ink.text, bend=-0.35)
+    draw_arrow(figure, (far + 0.3, 3.5), (far + 0.3, 0.8), ink.text, bend=-0.32)
+    figure.text(
+        0.978, 0.5, "$L$", color=ink.text, size=22, ha="center", va="center",
+        math_fontfamily="stix",
+    )  # fmt: skip
     return figure
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args(arguments)
     net, data = trained(options.epochs)
