@@ -37,6 +37,7 @@ NOT_ON_PAPER = (
     ".cover, .on-screen"
 )
 PAGE_OF = "{{page of %s}}"
+FIRST_PAGE = "book/intro.html"
 SHORT_CODE = 16  # lines that are kept together
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 FACES = [  # (family, style, weight, file): the fonts that come with matplotlib are everywhere the same
@@ -78,7 +79,7 @@ def find_chromium() -> str:
 
 def contents_of(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (part, address) for each page, in order; "" until the first part begins."""
-    start = folder / "book" / "intro.html"
+    start = folder / FIRST_PAGE
     part = ""
     menu = parsed(start).select_one("nav.bd-links")
     for element in menu.select("p.caption, a"):
@@ -96,39 +97,42 @@ def anchor_of(address: str, anchor: str = "") -> str:
     return re.sub(r"[^\w-]", "-", place.removesuffix(".html"))
 
 
-def join(folder: Path, addresses: list[str]) -> dict[str, Any]:
-    """Return the text of each page, ready to stand beside the others."""
-    articles = {}
-    for address in addresses:
-        page = (folder / address).parent
-        article = parsed(folder / address).select_one("article.bd-article")
-        for needless in article.select(NOT_ON_PAPER):
-            needless.decompose()
-        for element in article.find_all(id=True):
-            if not element.find_parent("svg"):
-                element["id"] = anchor_of(address, element["id"])
-        for image in article.find_all("img"):
-            image["src"] = (page / image["src"]).resolve().as_uri()
-        for link in article.find_all("a", href=True):
-            target, _, anchor = link["href"].partition("#")
-            if "://" in target or target.startswith("mailto:"):
-                continue
-            path = (page / target).resolve() if target else folder / address
-            try:
-                other = path.resolve().relative_to(folder.resolve()).as_posix()
-            except ValueError:
-                other = ""
-            if other in addresses:
-                link["href"] = "#" + anchor_of(other, unquote(anchor))
-            else:
-                link.unwrap()  # such as a listing of the package's source
-        for code in article.find_all("pre"):
-            if code.get_text().count("\n") <= SHORT_CODE:
-                code["class"] = [*code.get("class", []), "short"]
-        article.name = "section"
-        article["class"], article["id"] = ["page"], anchor_of(address)
-        articles[address] = article
-    return articles
+def place_of(target: str, address: str, folder: Path) -> tuple[str, str]:
+    """Return (address, anchor) of a link's target; ("", "") if it is outside the book."""
+    path, _, anchor = target.partition("#")
+    if "://" in path:
+        return "", ""
+    file = (folder / address).parent / path if path else folder / address
+    try:
+        return file.resolve().relative_to(folder).as_posix(), unquote(anchor)
+    except ValueError:
+        return "", ""
+
+
+def text_of(address: str, addresses: list[str], folder: Path) -> Any:
+    """Return the text of a page, ready to stand beside those at the other addresses."""
+    article = parsed(folder / address).select_one("article.bd-article")
+    for needless in article.select(NOT_ON_PAPER):
+        needless.decompose()
+    for element in article.find_all(id=True):
+        if not element.find_parent("svg"):
+            element["id"] = anchor_of(address, element["id"])
+    for image in article.find_all("img"):
+        image["src"] = (folder / address).parent.joinpath(image["src"]).as_uri()
+    for link in article.select("a.internal, a[href^='#'], .genindextable a"):
+        other, anchor = place_of(link["href"], address, folder)
+        if other in addresses:
+            link["href"] = "#" + anchor_of(other, anchor)
+        else:
+            link.unwrap()  # such as the listings of the package's source
+    for code in article.find_all("pre"):
+        if code.get_text().count("\n") <= SHORT_CODE:
+            code["class"] = [*code.get("class", []), "short"]
+    if address == FIRST_PAGE:
+        article.h1.string = "About this book"  # its own title is the book's
+    article.name = "section"
+    article["class"], article["id"] = ["page"], anchor_of(address)
+    return article
 
 
 def take_out_solutions(articles: dict[str, Any]) -> tuple[str, list[Entry]]:
@@ -165,7 +169,7 @@ def number_the_index(article: Any) -> None:
     """Put page numbers where the index of a web page has links with words or [1]."""
     for table in article.select("table.genindextable"):
         for item in table.select("li"):
-            links = [child for child in item.find_all("a", recursive=False)]
+            links = item.find_all("a", recursive=False)
             if not links:
                 continue
             words = links[0].decode_contents()
@@ -240,7 +244,8 @@ def running_heads(entries: list[Entry]) -> str:
 def whole_book(folder: Path) -> tuple[str, list[Entry]]:
     """Return the HTML of the whole book, with blanks for page numbers, and its contents."""
     listed = list(contents_of(folder))
-    articles = join(folder, [address for _, address in listed])
+    addresses = [address for _, address in listed]
+    articles = {address: text_of(address, addresses, folder) for address in addresses}
     solutions, solution_entries = take_out_solutions(articles)
     entries: list[Entry] = []
     last_part = ""
@@ -258,18 +263,15 @@ def whole_book(folder: Path) -> tuple[str, list[Entry]]:
         entries += entries_of(article)
         body.append(str(article))
 
-    head = parsed(folder / "book" / "intro.html").head
-    styles = "".join(
-        f'<link rel="stylesheet" href="{(folder / "book" / link["href"].partition("?")[0]).resolve().as_uri()}">'
-        for link in head.select("link[rel=stylesheet]")
-    )
-    mathjax = "".join(
-        f'<script src="{(folder / "book" / script["src"].partition("?")[0]).resolve().as_uri()}"></script>'
-        if script.get("src")
-        else str(script)
-        for script in head.find_all("script")
-        if "mathjax" in str(script).lower()
-    )
+    start = folder / FIRST_PAGE
+    head = parsed(start).head
+    for element in head.select("link[href], script[src]"):
+        name = "href" if element.name == "link" else "src"
+        path = start.parent / element[name].partition("?")[0]
+        element[name] = path.resolve().as_uri()
+    styles = "".join(map(str, head.select("link[rel=stylesheet]")))
+    scripts = (str(script) for script in head.find_all("script"))
+    mathjax = "".join(script for script in scripts if "mathjax" in script.lower())
     faces = "".join(
         f"@font-face {{ font-family: '{family}'; font-style: {style}; font-weight: {weight};"
         f" src: url('{(FONTS / name).as_uri()}') }}\n"
@@ -346,7 +348,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     chromium = find_chromium()
-    if not (options.html / "book" / "intro.html").is_file():
+    if not (options.html / FIRST_PAGE).is_file():
         sys.exit(f"There is no built book in {options.html}: run `make book` first.")
     text, entries = whole_book(options.html.resolve())
     with tempfile.TemporaryDirectory() as scratch:
