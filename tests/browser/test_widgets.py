@@ -201,7 +201,7 @@ def test_output_size_by_keyboard(widget):
     slider(figure, "stride s").press("End")
     assert result(figure).endswith("= 2.")
     slider(figure, "pixels H").press("ArrowRight")
-    assert result(figure).endswith("= 2. The last one (hatched) is never looked at.")
+    assert result(figure).endswith("= 2. No window reaches the 1 with a dashed frame.")
     slider(figure, "pixels H").press("Home")
     assert result(figure).startswith("The filter does not fit")
 

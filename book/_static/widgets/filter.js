@@ -125,7 +125,7 @@
       const largest = Math.max(1e-9, ...out.flat().map(Math.abs));
       const digits = out.flat().every(Number.isInteger) ? 0 : 1;
       // Both grids and the weights side by side, or one above the other.
-      const cell = width < 560 ? Math.min(30, Math.floor(width / 10)) : Math.min(26, Math.floor((width - 215) / 18));
+      const cell = width < 560 ? Math.min(30, Math.floor(width / 10)) : Math.min(26, Math.floor((width - 235) / 18));
       const value = (v) => ({
         words: format(v, digits),
         class: v < 0 ? "cell negative" : "cell positive",

@@ -76,10 +76,10 @@
       const wide = width >= 560;
       const unit = wide ? Math.min(112, (width - 60) / 6) : 66;
       const margin = wide ? (width - 6 * unit) / 2 : 26;
-      const middle = wide ? 0 : (width - 2 * 1.3 * unit) / 2;
+      const apart = 1.6 * unit;
       const place = ([along, across]) => (wide
         ? [margin + along * unit, 26 + across * 82]
-        : [middle + across * 1.3 * unit, margin + along * unit]);
+        : [width / 2 + (across - 1) * apart, margin + along * unit]);
 
       const edges = EDGES.map(([from, to, name]) => {
         const [[x0, y0], [x1, y1]] = [place(NODES[from]), place(NODES[to])];

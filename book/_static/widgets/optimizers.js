@@ -54,6 +54,8 @@
 
   const { add, drawing, format, h, player, result, row, s, slider, text } = nndlWidgets;
 
+  const LOST = 1e4; // a loss far above that of the start, 60
+
   // With the looks that they have in the chapter.
   const RUNNERS = [
     ["sgd", "SGD", "black"],
@@ -91,7 +93,7 @@
     const steps = slider("step", { min: 0, max: STEPS, value: step }, (value) => ((step = value), draw()));
     stage.append(
       row(
-        slider("learning rate η", { min: -2.5, max: 0, step: 0.05, value: Math.log10(rate), show: (v) => format(10 ** v, 3) },
+        slider("learning rate η", { min: -2.5, max: -0.1, step: 0.05, value: Math.log10(rate), show: (v) => format(10 ** v, 3) },
           (value) => ((rate = 10 ** value), run(), draw())),
         steps, player("Run", steps, 90)),
       picture,
@@ -108,21 +110,22 @@
         rx: x(Math.sqrt(2 * level)) - x(0), ry: y(0) - y(Math.sqrt((2 * level) / 20)),
       }));
       const runs = RUNNERS.filter(([rule]) => shown.has(rule)).map(([rule, , colour]) => {
-        // Far outside, where a diverging path is anyway out of sight.
-        const clip = (value) => Math.max(-5000, Math.min(5000, value));
-        const points = paths[rule].slice(0, step + 1).map(([a, b]) => [clip(x(a)), clip(y(b))]);
+        // A path that diverges is drawn on its way out, not on all its leaps across.
+        const visited = paths[rule].slice(0, step + 1);
+        const lost = visited.findIndex((w) => loss(w) > LOST);
+        const points = (lost < 0 ? visited : visited.slice(0, lost)).map(([a, b]) => [x(a), y(b)]);
         return s("g", { class: colour },
           s("polyline", { points: points.join(" "), class: "path" }),
-          ...points.map(([a, b]) => s("circle", { cx: a, cy: b, r: 1.7 })), MARKS[colour](...points[step]));
+          ...points.map(([a, b]) => s("circle", { cx: a, cy: b, r: 1.7 })), MARKS[colour](...points.at(-1)));
       });
       const minimum = text(x(0), y(0), "★", { class: "star" });
       const label = `Paths of ${shown.size} rules after ${step} steps on lines of equal loss`;
       picture.replaceChildren(drawing(width, height, label, ...contours, minimum, ...runs));
 
       const now = RUNNERS.map(([rule]) => [rule, loss(paths[rule][step])]);
-      for (const [rule, value] of now) losses[rule].textContent = value > 1e4 ? "diverges" : format(value, 3);
+      for (const [rule, value] of now) losses[rule].textContent = value > LOST ? "diverges" : format(value, 3);
       const racing = RUNNERS.filter(([rule]) => shown.has(rule)).map(([rule, name]) => [loss(paths[rule][step]), name]);
-      const [value, name] = racing.sort(([a], [b]) => a - b)[0] ?? [NaN, "nobody"];
+      const [value, name] = [...racing].sort(([a], [b]) => a - b)[0] ?? [NaN, "nobody"];
       const gone = racing.filter(([lost]) => lost > loss(START)).map(([, other]) => other);
       said.textContent = `η = ${format(rate, 3)}, step ${step}: ${name} leads with a loss of ${format(value, 3)}.` +
         (gone.length ? ` Above the start: ${gone.join(", ")}.` : "");

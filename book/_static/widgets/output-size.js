@@ -70,7 +70,7 @@
         return;
       }
       const notes = [];
-      if (unseen.length) notes.push(`The last ${unseen.length > 1 ? unseen.length : "one"} (hatched) ${unseen.length > 1 ? "are" : "is"} never looked at.`);
+      if (unseen.length) notes.push(`No window reaches the ${unseen.length} with a dashed frame.`);
       if (starts.length === size && stride === 1) notes.push("As many as there were pixels: “same” padding.");
       said.textContent = `H_out = 1 + ⌊(${size} + 2·${pad} − ${window}) / ${stride}⌋ = ${starts.length}. ${notes.join(" ")}`;
     }
