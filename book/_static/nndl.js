@@ -3,6 +3,12 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
 
 // Names and roles that the theme leaves out, for readers who listen to a page.
 document.addEventListener("DOMContentLoaded", () => {
+  // Where a search found a page but no words to quote, Sphinx would append nothing at all, which is an error.
+  if (typeof Search !== "undefined") {
+    const quote = Search.makeSearchSummary;
+    Search.makeSearchSummary = (...found) => quote(...found) ?? document.createDocumentFragment();
+  }
+
   const all = (selector) => document.querySelectorAll(selector);
 
   all("nav.bd-links summary").forEach((summary) => {

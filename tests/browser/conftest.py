@@ -217,6 +217,7 @@ def opener(html: Path, server: str, browser: Browser) -> Callable[..., Opened]:
             is_mobile=narrow,
             **options,
         )
+        context.set_default_timeout(60_000)  # a machine may have other things to do
         opened = Opened(context, f"{html.as_uri()}/" if from_file else server)
         opened.go(address)
         return opened
