@@ -161,8 +161,11 @@ def take_out_solutions(articles: dict[str, Any]) -> tuple[str, list[Entry]]:
                 )
                 exercise.append(note)
             solution.decompose()
-    heading = '<h1 id="solutions">Solutions to the exercises</h1>'
-    return f'<section class="page">{heading}{"".join(text)}</section>', entries
+    heading = f"<h1>{entries[0].title}</h1>{''.join(text)}"
+    return (
+        f'<section class="page" id="{entries[0].anchor}">{heading}</section>',
+        entries,
+    )
 
 
 def number_the_index(article: Any) -> None:
@@ -189,6 +192,8 @@ def number_the_index(article: Any) -> None:
         table.extend(lists)
     for jump in article.select(".genindex-jumpbox"):
         jump.decompose()
+    for letter in article.find_all("h2"):
+        letter.name = "h3"  # not a line of the contents
 
 
 def entries_of(article: Any) -> list[Entry]:
@@ -256,7 +261,7 @@ def whole_book(folder: Path) -> tuple[str, list[Entry]]:
             number_the_index(article)
         if part != last_part:
             if part == "Appendices":
-                body.append(solutions.replace('"page"', '"page" id="solutions-page"'))
+                body.append(solutions)
                 entries += solution_entries
             entries.append(Entry(0, part, ""))
             last_part = part
@@ -303,7 +308,7 @@ def print_page(chromium: str, page: Path, pdf: Path) -> None:
         chromium, "--headless", "--disable-gpu", "--no-first-run", "--disable-sync",
         "--disable-background-networking", "--disable-component-update",
         "--host-resolver-rules=MAP * ~NOTFOUND", "--no-pdf-header-footer",
-        "--virtual-time-budget=600000", f"--print-to-pdf={pdf}", page.as_uri(),
+        "--virtual-time-budget=10000", f"--print-to-pdf={pdf}", page.as_uri(),
     ]  # fmt: skip
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.insert(1, "--no-sandbox")  # root has no sandbox
