@@ -27,7 +27,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   // What is wider than the page scrolls in its own box, which the Tab key must then reach.
   const reachScrolling = () =>
-    all("mjx-container, div.math, div.cell_output .text_html").forEach((box) => {
+    all('mjx-container[display="true"], div.math, div.cell_output .text_html').forEach((box) => {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     });
