@@ -78,7 +78,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function open(picture) {
     const copy = picture.cloneNode();
     // On a phone at least so large that its letters can be read; it scrolls.
-    copy.style.width = `${Math.min(picture.naturalWidth, Math.max(window.innerWidth - 48, 760))}px`;
+    copy.style.width = `${Math.min(picture.naturalWidth, Math.max(window.innerWidth - 48, 640))}px`;
     room.replaceChildren(copy);
     dialog.showModal();
   }
