@@ -45,7 +45,7 @@ GREY, FAINT = "#8b96a1", "#dbe0e5"
 PALE_BLUE, PALE_VERMILION = "#b8d7ea", "#f5ceb0"
 
 EDGES = np.array([[-1, 0, 1]] * 3)
-BLUR = np.outer([1, 2, 1], [1, 2, 1]) / 16
+BLUR = np.array([[0.1, 0.1, 0.1], [0.1, 0.2, 0.1], [0.1, 0.1, 0.1]])
 
 BLOCK = np.array(
     [

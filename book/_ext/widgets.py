@@ -30,11 +30,13 @@ def mark(app, doctree):
 
 
 def load(app, pagename, templatename, context, doctree):
-    names = dict.fromkeys(f["widget"] for f in doctree.findall(is_widget)) if doctree else ()
+    if doctree is None:
+        return
+    names = dict.fromkeys(figure["widget"] for figure in doctree.findall(is_widget))
     if names:
         app.add_css_file("widgets/widgets.css")
-    for name in ("common", *names) if names else ():
-        app.add_js_file(f"widgets/{name}.js", loading_method="defer")
+        for name in ("common", *names):
+            app.add_js_file(f"widgets/{name}.js", loading_method="defer")
 
 
 def setup(app):

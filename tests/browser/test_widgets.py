@@ -70,7 +70,9 @@ def widget(html: Path, open_page: Callable[..., Page]) -> Callable[..., Locator]
 
     def find(name: str, scheme: str = "light", **options: Any) -> Locator:
         text = (html / PAGES[name]).read_text(encoding="utf-8")
-        (figure,) = re.findall(rf"<figure[^>]*widget-{name}[ \"].*?</figure>", text, re.S)
+        (figure,) = re.findall(
+            rf"<figure[^>]*widget-{name}[ \"].*?</figure>", text, re.S
+        )
         body = f'<body><main class="bd-content"><h1>{name}</h1>{figure}</main></body>'
         page = open_page(PAGES[name], body=body, **options)
         found = page.locator("figure")
@@ -128,7 +130,7 @@ def test_it_lives_in_its_chapter_and_the_picture_stays_on_paper(
     assert not figure.locator(".legend").is_visible()
 
     for width, scheme in itertools.product((1280, 390), ("light", "dark")):
-        page.set_viewport_size({"width": width, "height": 844})
+        page.set_viewport_size({"width": width, "height": 1300})
         page.emulate_media(color_scheme=scheme)
         page.locator(f"html[data-theme={scheme}]").wait_for(state="attached")
         path = screenshots / f"widget-{name}-{width}-{scheme}.png"
@@ -193,7 +195,7 @@ def test_the_focus_is_seen_and_nothing_offends_a_screen_reader(widget, name):
 def test_filter_by_keyboard(widget):
     figure = widget("filter")
     assert result(figure) == "The sum at (2, 1) is 14."
-    place = slider(figure, "place of the window")
+    place = slider(figure, "window at")
     place.focus()
     place.press("ArrowRight")
     assert result(figure) == "The sum at (2, 2) is 19."

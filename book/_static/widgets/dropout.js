@@ -81,7 +81,7 @@
           s("rect", { x: x + wide * 0.16, y: y(out[d]), width: wide * 0.68, height: base - y(out[d]), class: "bar" }),
           s("rect", { x: x + wide * 0.16, y: y(value), width: wide * 0.68, height: base - y(value), class: "outline" }),
           s("line", { x1: x + wide * 0.06, x2: x + wide * 0.94, y1: y(mean), y2: y(mean), class: "mean" }),
-          text(x + wide / 2, base + 14, out[d] ? "kept" : "dropped", { class: out[d] ? "" : "muted" }),
+          text(x + wide / 2, base + 14, out[d] ? "kept" : "zero", { class: out[d] ? "" : "muted" }),
           text(x + wide / 2, base + 33, format(mean), { class: "vermilion" }),
         ];
       });

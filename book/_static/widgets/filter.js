@@ -20,7 +20,7 @@
   const FILTERS = {
     "left and right edges": [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]],
     "upper and lower edges": [[-1, -1, -1], [0, 0, 0], [1, 1, 1]],
-    "blur": [[0.0625, 0.125, 0.0625], [0.125, 0.25, 0.125], [0.0625, 0.125, 0.0625]],
+    "blur": [[0.1, 0.1, 0.1], [0.1, 0.2, 0.1], [0.1, 0.1, 0.1]],
     "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
     "copy": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
   };
@@ -90,7 +90,7 @@
       draw();
     }
 
-    const where = slider("place of the window",
+    const where = slider("window at",
       { min: 1, max: side * side, value: place[0] * side + place[1] + 1, show: () => `(${place.join(", ")})` },
       (value) => move(Math.floor((value - 1) / side), (value - 1) % side));
     where.input.addEventListener("keydown", (event) => {
@@ -125,17 +125,19 @@
       const largest = Math.max(1e-9, ...out.flat().map(Math.abs));
       const digits = out.flat().every(Number.isInteger) ? 0 : 1;
       // Both grids and the weights side by side, or one above the other.
-      const cell = width < 560 ? Math.min(30, Math.floor(width / 10)) : Math.min(26, Math.floor((width - 235) / 18));
+      const apart = width < 560;
+      const small = apart ? Math.min(30, Math.floor(width / 10)) : Math.min(26, Math.floor((width - 190) / 20.8));
+      const large = apart ? small : Math.min(29, Math.floor(small * 1.35));
       const value = (v) => ({
         words: format(v, digits),
         class: v < 0 ? "cell negative" : "cell positive",
         digits: { style: "font-size: 12px" },
         style: `fill-opacity: ${(0.6 * Math.abs(v)) / largest}`,
       });
-      const pictured = cells(PICTURE, cell, `The picture, with the window at ${i}, ${j}`, pixel, { at: place, side: 3 });
-      const mapped = cells(out, cell, `The output, with the value at ${i}, ${j} framed`, value, { at: place, side: 1 });
-      before.replaceChildren(onCell(pictured, cell, (a, b) => move(a - 1, b - 1)));
-      after.replaceChildren(onCell(mapped, cell, move));
+      const pictured = cells(PICTURE, small, `The picture, with the window at ${i}, ${j}`, pixel, { at: place, side: 3 });
+      const mapped = cells(out, large, `The output, with the value at ${i}, ${j} framed`, value, { at: place, side: 1 });
+      before.replaceChildren(onCell(pictured, small, (a, b) => move(a - 1, b - 1)));
+      after.replaceChildren(onCell(mapped, large, move));
       spelled.replaceChildren(...weights.map((line, p) =>
         h("li", {}, line.map((w, q) => `${factor(w, 4)} · ${PICTURE[i + p][j + q]}`).join(" + "))));
       total.textContent = `The sum at (${i}, ${j}) is ${format(out[i][j], 3)}.`;

@@ -86,7 +86,7 @@
         draw();
       } });
       losses[rule] = h("b", {});
-      const mark = s("svg", { width: 16, height: 16, class: `mark ${colour}`, "aria-hidden": "true" }, MARKS[colour](8, 8));
+      const mark = s("svg", { width: 16, height: 16, class: `runner ${colour}`, "aria-hidden": "true" }, MARKS[colour](8, 8));
       return h("li", {}, h("label", {}, box, mark, name), losses[rule]);
     });
     const said = result();

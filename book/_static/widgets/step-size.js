@@ -77,7 +77,7 @@
         return s("circle", { cx, cy, r: 6, class: centred ? "dot blue" : "dot vermilion" });
       });
       const legend = [
-        text(left + 8, height - bottom - 30, "one-sided (dashed)", { "text-anchor": "start", class: "vermilion" }),
+        text(left + 8, height - bottom - 30, "one-sided", { "text-anchor": "start", class: "vermilion" }),
         text(left + 8, height - bottom - 12, "centred", { "text-anchor": "start", class: "blue" }),
         text((left + width) / 2, height - 8, "step h; upwards: relative error"),
       ];
