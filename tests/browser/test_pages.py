@@ -33,6 +33,10 @@ MISSING_PICTURES = """async () => {
     return missing;
 }"""
 
+# Icons that the theme's script did not know, or has not drawn.
+MISSING_ICONS = """() => [...document.querySelectorAll("svg:has(.missing), i.fa-solid")]
+    .map((icon) => icon.outerHTML.slice(0, 150))"""
+
 # What reaches over the right edge, unless a box around it scrolls or cuts it off.
 STICKING_OUT = """(width) => {
     if (document.documentElement.scrollWidth <= width) return [];
@@ -61,6 +65,7 @@ class Visit:
     theme: str
     sticking_out: list[str]
     missing_pictures: list[str]
+    missing_icons: list[str]
     raw_formulas: list[str]
     complaints: list[str]
     outside: list[str]
@@ -81,6 +86,7 @@ def visit(opener, violations, screenshots, address, mode):
         theme=page.evaluate("document.documentElement.dataset.theme"),
         sticking_out=page.evaluate(STICKING_OUT, mode.width),
         missing_pictures=missing,
+        missing_icons=page.evaluate(MISSING_ICONS),
         raw_formulas=page.evaluate(RAW_FORMULAS),
         complaints=list(opened.complaints),  # before axe, whose own requests may fail
         outside=opened.outside,
@@ -100,6 +106,10 @@ def test_nothing_is_wider_than_the_page(visit):
 
 def test_every_picture_is_loaded(visit):
     assert visit.missing_pictures == []
+
+
+def test_every_icon_is_drawn(visit):
+    assert visit.missing_icons == []
 
 
 def test_every_formula_is_typeset(visit):
