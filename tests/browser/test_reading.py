@@ -1,164 +1,154 @@
-"""Finding one's way: the first page, the search, the keyboard, motion, no JavaScript."""
+"""Reading: glimpses of what links point to, the place in a chapter, figures that open large, paper."""
+
+from __future__ import annotations
+
+import json
 
 import pytest
 
 CHAPTER = "book/chapters/04-dropout.html"
-
-# A word that a reader might look for, and the chapter in which it must be found.
-TERMS = {
-    "softmax": "01-fully-connected-nets",
-    "momentum": "02-training",
-    "minibatch": "03-batch-and-layer-normalization",
-    "inverted": "04-dropout",
-    "stride": "05-convolution",
-    "im2col": "06-making-it-fast",
-    "channels": "07-normalization-for-images",
-    "confusion": "08-training-a-convolutional-network",
-    "augmentation": "09-going-further",
-}
-
-# Pages of every kind: words, a chapter, an exercise, a reference, source, lists.
-KINDS = [
-    "book/intro.html",
-    CHAPTER,
-    "book/appendices/glossary.html",
-    "book/api/layers.html",
-    "_modules/nndl/optim.html",
-    "search.html",
-]
-
-# Marks what a reader with a mouse can use, and returns how many there are.
-MARK_TARGETS = """() => {
-    const usable = "a[href], button, input, select, textarea, summary, [onclick]";
-    const targets = [...document.querySelectorAll(usable)].filter((element) =>
-        element.checkVisibility({ visibilityProperty: true, opacityProperty: true })
-        && !element.disabled && !element.closest("[inert]"));
-    targets.forEach((element, number) => { element.dataset.target = number; });
-    return targets.map((element) => element.outerHTML.slice(0, 150));
-}"""
-
-# What has the focus, and whether it can be seen to have it.
-FOCUSED = """() => {
-    const element = document.activeElement;
-    if (!element || element === document.body) return null;
-    const style = getComputedStyle(element);
-    const box = element.getBoundingClientRect();
-    return {
-        number: element.dataset.target ?? null,
-        html: element.outerHTML.slice(0, 150),
-        outlined: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0
-            || style.boxShadow !== "none",
-        onScreen: box.bottom > 0 && box.top < innerHeight
-            && box.right > 0 && box.left < innerWidth,
-    };
-}"""
-
-# Whatever moves for longer than an instant, by animation, transition or smooth scrolling.
-MOVING = """() => [...document.querySelectorAll("*")].filter((element) => {
-    const style = getComputedStyle(element);
-    const longest = (times) => Math.max(...times.split(",").map(parseFloat));
-    return longest(style.transitionDuration) > 0.01
-        || style.animationName !== "none" && longest(style.animationDuration) > 0.01
-        || style.scrollBehavior === "smooth";
-}).map((element) => element.outerHTML.slice(0, 100)).slice(0, 10)"""
-
-# Milliseconds from the request to the first words, and to the last formula.
-TIMES = """() => {
-    const [{ startTime }] = performance.getEntriesByName("first-contentful-paint");
-    return [startTime, performance.now()];
-}"""
+LINK = ".bd-article p a.reference.internal"
 
 
-def test_the_address_of_the_book_leads_to_its_first_page(open_page):
-    opened = open_page("search.html")
-    opened.page.goto(opened.home)
-    opened.page.wait_for_url("**/book/intro.html")
+def glimpse(page):
+    """Return the text of the glimpse that is shown, once its formulas are typeset."""
+    page.wait_for_selector("#glimpse:not([hidden])")
+    page.wait_for_function(
+        """() => {
+            const box = document.querySelector('#glimpse');
+            return !box.querySelector('.math') || box.querySelector('mjx-container');
+        }"""
+    )
+    return page.inner_text("#glimpse")
 
 
-@pytest.mark.parametrize("from_file", [False, True], ids=["server", "file"])
-@pytest.mark.parametrize(("term", "chapter"), TERMS.items(), ids=str)
-def test_search_finds_a_term_of_each_chapter(open_page, term, chapter, from_file):
-    opened = open_page(f"search.html?q={term}", from_file=from_file)
-    found = opened.page.locator(f'#search-results a[href*="{chapter}"]')
-    found.first.wait_for(timeout=10_000)
-    opened.page.locator("#search-results .search-summary").filter(
-        has_text="found"
-    ).wait_for()
-    assert opened.complaints == []
+@pytest.mark.parametrize("from_file", [False, True], ids=["served", "file"])
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("bibliography.html#", "Geman"),
+        ("#equation-eq-do-sum", "(4."),
+        ("#fig-do-felt", "Figure 4."),
+        ("glossary.html#term-regularization", "penalty on the size of its weights"),
+        ("#ch-fully-connected", "derive the backward pass of an affine layer"),
+    ],
+)
+def test_a_link_shows_what_it_points_to(open_page, target, words, from_file):
+    opened = open_page(CHAPTER, from_file=from_file)
+    opened.page.locator(f"{LINK}[href*='{target}']").first.hover()
+    assert words in glimpse(opened.page)
     assert opened.outside == []
+    assert opened.complaints == []
 
 
-def test_search_is_reached_from_a_chapter(open_page):
-    page = open_page(CHAPTER).page
-    page.keyboard.press("Control+k")
-    page.keyboard.type("backpropagation")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/search.html?q=backpropagation")
-    page.locator("#search-results a").first.wait_for()
+def test_a_glimpse_comes_with_the_focus_and_goes_with_escape(open_page, violations):
+    page = open_page(CHAPTER, scheme="dark").page
+    link = page.locator(f"{LINK}[href='#fig-do-felt']").first
+    page.keyboard.press("Tab")  # a reader at the keyboard
+    link.focus()
+    assert "Figure 4." in glimpse(page)
+    described = link.get_attribute("aria-describedby")
+    assert page.locator(f"#{described}").get_attribute("role") == "tooltip"
+    page.keyboard.press("Escape")
+    assert page.locator("#glimpse").is_hidden()
+    assert link.get_attribute("aria-describedby") is None
+    link.blur()
+    link.focus()
+    assert "Figure 4." in glimpse(page)
+    assert violations(page) == []
+
+
+def test_on_a_touch_screen_the_first_tap_shows_and_the_second_goes(open_page):
+    page = open_page(CHAPTER, width=390).page
+    link = page.locator(f"{LINK}[href*='glossary.html#term-regularization']").first
+    page.locator(".bd-article h1").tap()
+    page.wait_for_function("() => window.nndlPreviews")
+    link.tap()
+    assert "penalty" in glimpse(page)
+    assert page.url.endswith("04-dropout.html")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    page.locator(".glimpse-go").tap()
+    page.wait_for_url("**/glossary.html#term-regularization")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page, kind, width):
-    page = open_page(kind, width=width, reduced_motion="reduce").page
-    targets = page.evaluate(MARK_TARGETS)
-    missed, unseen = dict(enumerate(targets)), []
-    for _ in range(3 * len(targets) + 100):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(FOCUSED)
-        if focused is None:  # past the last one, the browser's own buttons follow
-            break
-        if focused["number"] is not None:
-            missed.pop(int(focused["number"]), None)
-        if not (focused["outlined"] and focused["onScreen"]):
-            unseen.append(focused["html"])
-    assert missed == {}
-    assert unseen == []
+def test_a_long_chapter_says_where_you_are(open_page, width):
+    page = open_page(CHAPTER, width=width).page
+    assert page.locator("a.here").is_hidden()
+    page.evaluate("document.querySelector('#dropout-as-a-penalty').scrollIntoView()")
+    page.wait_for_function(
+        "() => document.querySelector('a.here').textContent.includes('as a penalty')"
+    )
+    assert page.locator("a.here").get_attribute("href") == "#dropout-as-a-penalty"
+    box, bar = (
+        page.locator(selector).bounding_box()
+        for selector in ("a.here", ".bd-header-article")
+    )
+    assert box["y"] >= bar["y"]
+    assert box["y"] + box["height"] <= bar["y"] + bar["height"]
+    read = page.evaluate(
+        """() => {
+            const bar = document.querySelector('.progress-read').getBoundingClientRect();
+            return bar.width / document.querySelector('.bd-header-article').clientWidth;
+        }"""
+    )
+    assert 0.1 < read < 0.9
 
 
-def test_the_first_key_offers_to_skip_to_the_text(open_page):
-    page = open_page(CHAPTER, reduced_motion="reduce").page
-    page.keyboard.press("Tab")
-    link = page.locator("#pst-skip-link a")
-    assert link.evaluate("link => link === document.activeElement")
-    assert link.bounding_box()["y"] >= 0
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('main') !== null")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_moves_for_readers_who_want_less_motion(open_page, kind):
-    page = open_page(kind, reduced_motion="reduce").page
-    assert page.evaluate(MOVING) == []
-
-
-def test_a_solution_opens_and_closes_by_the_keyboard(open_page):
-    page = open_page(CHAPTER).page
-    button = page.locator(".solution.dropdown button.toggle-button").first
-    body = page.locator(".solution.dropdown section").first
-    assert not body.is_visible()
+def test_a_figure_opens_large_and_closes_again(open_page, violations):
+    page = open_page(CHAPTER, width=390).page
+    picture = page.locator("figure#fig-do-felt img").first
+    small = picture.bounding_box()["width"]
+    button = page.locator("figure#fig-do-felt .enlarge")
+    assert button.get_attribute("aria-label").startswith("Enlarge Figure 4.")
     button.focus()
     page.keyboard.press("Enter")
-    assert body.is_visible()
+    large = page.locator("dialog.enlarged img")
+    assert large.bounding_box()["width"] > 1.5 * small
+    assert large.get_attribute("alt") == picture.get_attribute("alt")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.enlarged").is_hidden()
+    assert page.evaluate("document.activeElement.className") == "enlarge"
     page.keyboard.press("Enter")
-    assert not body.is_visible()
+    assert violations(page) == []
 
 
-def test_the_book_can_be_read_without_javascript(html, browser, server):
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto(server + CHAPTER)
-        assert page.locator("main h1").last.is_visible()
-        assert page.locator("main p").first.is_visible()
-        assert page.locator(".solution section").first.is_visible()
+def test_the_button_on_top_downloads_the_pages_notebook(open_page, html):
+    page = open_page(CHAPTER).page
+    with page.expect_download() as download:
+        page.click("a.btn-notebook-button")
+    notebook = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert download.value.suggested_filename == "04-dropout.ipynb"
+    assert notebook["nbformat"] == 4
+    assert "# Dropout" in "".join(notebook["cells"][0]["source"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_how_long_until_a_page_is_readable(open_page, kind, record_property):
-    """Measured and printed, not judged: the time is the machine's as much as ours."""
-    words, formulas = open_page(kind).page.evaluate(TIMES)
-    record_property(
-        "until readable", f"{words:.0f} ms, {formulas:.0f} ms with formulas"
+@pytest.mark.parametrize(
+    ("name", "letter"), [("calculus", "A"), ("precision", "B"), ("glossary", "C")]
+)
+def test_an_appendix_counts_by_its_letter(open_page, name, letter):
+    page = open_page(f"book/appendices/{name}.html").page
+    numbers = page.locator("h1 .section-number, figcaption .caption-number, .eqno")
+    texts = numbers.all_inner_texts()
+    assert texts[0].startswith(f"{letter}.")
+    assert all(f"{letter}." in text for text in texts)
+
+
+def test_on_paper_code_is_wrapped_and_answers_are_open(open_page):
+    page = open_page("book/chapters/06-making-it-fast.html", width=590).page
+    page.emulate_media(media="print")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.bd-article pre')]
+            .filter((pre) => pre.offsetParent && pre.scrollWidth > pre.clientWidth + 1)
+            .map((pre) => pre.textContent.slice(0, 60))"""
     )
-    assert 0 < words <= formulas
+    assert cut == []
+    hidden = page.evaluate(
+        """() => [...document.querySelectorAll('.question > p:not(.admonition-title)')]
+            .filter((answer) => !answer.offsetParent).length"""
+    )
+    assert hidden == 0
+    assert page.locator(".bd-header-article").is_hidden()
+    assert page.locator(".bd-sidebar-primary").is_hidden()
+    assert page.locator(".bd-article h1").is_visible()
