@@ -54,6 +54,8 @@ const nndlWidgets = (() => {
 
   const row = (...children) => h("div", { class: "widget-row" }, ...children);
 
+  const hint = (words) => h("p", { class: "widget-hint" }, words);
+
   // What changes is read out: an output element is a live region.
   const result = () => h("output", { class: "widget-result" });
 
@@ -142,7 +144,7 @@ const nndlWidgets = (() => {
   }
 
   return {
-    add, button, checkbox, choice, drawing, factor, format, h, onCell, player, power, result, row, s, slider, text,
+    add, button, checkbox, choice, drawing, factor, format, h, hint, onCell, player, power, result, row, s, slider, text,
   };
 })();
 

@@ -44,7 +44,7 @@
     return;
   }
 
-  const { add, drawing, factor, format, h, onCell, player, result, row, s, slider, text } = nndlWidgets;
+  const { add, drawing, factor, format, h, hint, onCell, player, result, row, s, slider, text } = nndlWidgets;
 
   function cells(values, cell, label, look, frame) {
     const size = values.length * cell;
@@ -113,6 +113,7 @@
     const total = result();
     stage.append(
       row(h("label", {}, "filter ", picked), where, player("Slide", where, 120)),
+      hint("Touch a place of the picture or of the output, or press the arrow keys on the slider. Change the weights."),
       h("div", { class: "widget-panels" },
         h("div", {}, h("p", {}, "picture"), before),
         h("div", {}, h("p", {}, "weights"), h("div", { class: "widget-weights" }, ...inputs.flat())),

@@ -50,7 +50,7 @@
     return;
   }
 
-  const { add, choice, format, h, result, row } = nndlWidgets;
+  const { add, choice, format, h, hint, result, row } = nndlWidgets;
 
   add("norms", (stage) => {
     const kinds = { "batch norm": "batch", "layer norm": "layer", "instance norm": "instance", "group norm, G = 2": "group" };
@@ -80,7 +80,7 @@
       row(choice("normalization", Object.keys(kinds), "batch norm", (name) => {
         kind = kinds[name];
         draw();
-      })), table, said);
+      })), hint("Choose a number, by touch or with the arrow keys."), table, said);
 
     // One stop for the tabulator; arrows move within the block, from map to map.
     table.addEventListener("keydown", (event) => {

@@ -39,7 +39,7 @@
     return;
   }
 
-  const { add, button, drawing, h, onCell, result, row, s, slider, text } = nndlWidgets;
+  const { add, button, drawing, h, hint, result, row, s, slider, text } = nndlWidgets;
 
   add("receptive-field", (stage) => {
     let [names, width] = [["conv 3", "pool 2", "conv 3"], 0];
@@ -49,7 +49,7 @@
     const where = slider("value of the last layer", { min: 0, max: 15, value: unit }, (value) => ((unit = value), draw()));
     const more = Object.keys(LAYERS).map((name) => button(`+ ${name}`, () => change([...names, name])));
     const fewer = button("Remove the last", () => change(names.slice(0, -1)));
-    stage.append(row(...more, fewer), row(where), picture, said);
+    stage.append(row(...more, fewer), row(where), hint("Touch a value of the uppermost line, or move the slider."), picture, said);
 
     // The chosen value stays in the middle when layers come and go.
     function change(layers) {
