@@ -154,3 +154,9 @@ def test_every_term_of_the_glossary_that_the_chapters_use_is_linked_or_defined_t
     used = {term for term in terms if re.search(rf"\b{re.escape(term)}", text)}
     assert len(used) > 70
     assert {term for term in used if term.lower() not in marked} == set()
+
+
+def test_no_formula_shows_the_backslash_before_an_underscore():
+    for notebook in NOTEBOOKS:
+        for cell in cells(notebook):  # MathJax takes \texttt, unlike \mathtt, literally
+            assert not re.search(r"\\text(tt)?\{[^}$]*\\_", text_of(cell)), notebook
