@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import logging
 import os
 import re
 import shutil
@@ -49,6 +50,10 @@ FACES = [  # (family, style, weight, file): the fonts that come with matplotlib 
     ("Book Code", "italic", 400, "DejaVuSansMono-Oblique.ttf"),
     ("Book Code", "normal", 700, "DejaVuSansMono-Bold.ttf"),
 ]
+
+
+# pypdf remarks on a count in the files that Chromium writes, which harms nobody.
+logging.getLogger("pypdf").setLevel(logging.ERROR)
 
 
 class Entry(NamedTuple):
@@ -335,7 +340,9 @@ def add_outline(pdf: Path, out: Path, entries: list[Entry]) -> int:
             continue
         place = pages[entry.anchor] - 1
         above[entry.depth] = writer.add_outline_item(
-            entry.title, place, parent=above.get(entry.depth - 1)
+            title=entry.title,
+            page_number=place,
+            parent=above.get(entry.depth - 1),
         )
     writer.add_metadata(
         {"/Title": f"{TITLE}: {SUBTITLE}", "/Author": "The nndl authors"}
