@@ -1,7 +1,8 @@
 """Leave in the theme's script of icons only those that the book shows.
 
 The script holds two thousand icons, 1.5 MB that a browser reads anew for each page. The book shows
-some fifteen of them; which, its pages and scripts say by classes such as ``fa-bars``.
+some fifteen of them; which, its pages and scripts say by classes such as ``fa-bars``. The theme's source
+maps, which only its authors need, are left out too: 3.4 MB.
 """
 
 import re
@@ -35,6 +36,8 @@ def lighten(app, exception):
         shown = shown_icons(Path(app.outdir))
         text = script.read_text("utf-8")
         script.write_text(without_others(text, shown), "utf-8")
+        for source_map in (Path(app.outdir) / "_static").rglob("*.map"):
+            source_map.unlink()
 
 
 def setup(app):
