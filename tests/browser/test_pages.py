@@ -55,6 +55,12 @@ STICKING_OUT = """(width) => {
     return [`${document.documentElement.scrollWidth} px wide`, ...found.slice(-3)];
 }"""
 
+# Buttons fade from one scheme to the other; nobody wants to read them in between.
+COLOURS_CHANGED = """async () => {
+    await new Promise(requestAnimationFrame);
+    document.getAnimations().forEach((animation) => animation.finish());
+}"""
+
 # Which scheme a page is opened and pictured in, by width; it is switched to the other then.
 FIRST_SCHEME = {1280: "light", 390: "dark"}
 
@@ -92,7 +98,7 @@ def visits(opener, violations, screenshots):
         seen = {}
         for scheme in (first, "light" if first == "dark" else "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.evaluate("() => new Promise(requestAnimationFrame)")
+            page.evaluate(COLOURS_CHANGED)
             seen[scheme] = Visit(
                 theme=page.evaluate("document.documentElement.dataset.theme"),
                 sticking_out=page.evaluate(STICKING_OUT, width),
