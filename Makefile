@@ -32,7 +32,7 @@ dist-book: _build/built ## pack the HTML book into one zip file, to be read with
 
 test: install ## run every test, then every notebook against its committed outputs
 	$(IN_VENV) pytest
-	$(IN_VENV) pytest --nbval book/
+	$(IN_VENV) pytest -n auto --dist loadfile --nbval book/
 
 # Apart from `make test`, for they read the built book, which must not be an old one.
 test-browser: .venv/browser _build/built ## look at every page of the book in Chromium: some minutes

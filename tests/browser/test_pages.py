@@ -56,8 +56,11 @@ STICKING_OUT = """(width) => {
 }"""
 
 # Buttons fade from one scheme to the other; nobody wants to read them in between.
-COLOURS_CHANGED = """async () => {
-    await new Promise(requestAnimationFrame);
+COLOURS_CHANGED = """async (scheme) => {
+    for (let wait = 0; wait < 60; wait++) {
+        await new Promise(requestAnimationFrame);
+        if (document.documentElement.dataset.theme === scheme) break;
+    }
     document.getAnimations().forEach((animation) => animation.finish());
 }"""
 
@@ -98,7 +101,7 @@ def visits(opener, violations, screenshots):
         seen = {}
         for scheme in (first, "light" if first == "dark" else "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.evaluate(COLOURS_CHANGED)
+            page.evaluate(COLOURS_CHANGED, scheme)
             seen[scheme] = Visit(
                 theme=page.evaluate("document.documentElement.dataset.theme"),
                 sticking_out=page.evaluate(STICKING_OUT, width),
