@@ -14,19 +14,29 @@ BUILD_TOOLS := cython meson meson-python ninja
 BOOK_SOURCES := _config.yml _toc.yml $(shell find book nndl -name '[!.]*' -type f -not -path '*/.*/*' -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test lab execute lint bench dist oracle clean
+.PHONY: help install book pdf dist-book test test-browser lab execute lint bench dist oracle clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 
 install: .venv/installed ## create .venv and install the package, the book's and the tests' tools
 
 book: _build/built ## build the HTML book and say where to open it
 	@.venv/bin/python tools/say_where_to_read.py
 
+pdf: _build/built ## print the whole book into _build/forward-and-backward.pdf, with Chromium
+	@.venv/bin/python tools/print_book.py
+
+dist-book: _build/built ## pack the HTML book into one zip file, to be read without a network
+	@.venv/bin/python tools/pack_book.py
+
 test: install ## run every test, then every notebook against its committed outputs
 	$(IN_VENV) pytest
-	$(IN_VENV) pytest --nbval book/
+	$(IN_VENV) pytest -n auto --dist loadfile --nbval book/
+
+# Apart from `make test`, for they read the built book, which must not be an old one.
+test-browser: .venv/browser _build/built ## look at every page of the book in Chromium: some minutes
+	$(IN_VENV) pytest -n 2 --dist loadgroup tests/browser
 
 lab: .venv/lab ## open the chapters in JupyterLab
 	$(IN_VENV) jupyter lab --notebook-dir=book/chapters
@@ -66,6 +76,10 @@ clean: ## remove everything that was built, .venv too
 
 .venv/lab: .venv/installed
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[lab]'
+	@touch $@
+
+.venv/browser: .venv/installed
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[browser]'
 	@touch $@
 
 .venv/dev: .venv/installed

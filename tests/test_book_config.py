@@ -144,3 +144,19 @@ def test_every_chapter_stands_in_the_introduction_and_the_readme(chapter):
     assert f":link: chapters/{chapter.stem}\n" in introduction
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"(book/chapters/{chapter.name})" in readme
+
+
+def test_every_term_of_the_glossary_that_the_chapters_use_is_linked_or_defined_there():
+    glossary = (ROOT / "book" / "appendices" / "glossary.md").read_text("utf-8")
+    terms = re.findall(r"^([^\s:(#].*)\n  \S", glossary, flags=re.MULTILINE)
+    text = "\n".join(text_of(cell) for path in NOTEBOOKS for cell in cells(path))
+    marked = " ".join(re.findall(r"\{(?:term|index)\}`([^`]+)`", text)).lower()
+    used = {term for term in terms if re.search(rf"\b{re.escape(term)}", text)}
+    assert len(used) > 70
+    assert {term for term in used if term.lower() not in marked} == set()
+
+
+def test_no_formula_shows_the_backslash_before_an_underscore():
+    for notebook in NOTEBOOKS:
+        for cell in cells(notebook):  # MathJax takes \texttt, unlike \mathtt, literally
+            assert not re.search(r"\\text(tt)?\{[^}$]*\\_", text_of(cell)), notebook

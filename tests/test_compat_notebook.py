@@ -62,6 +62,43 @@ def test_lines_of_another_machine_go_and_the_rest_of_the_cell_runs(tmp_path):
     assert written.source.startswith("# passed over: !pip install Cython\nx = 6")
 
 
+def test_what_is_imported_beside_the_mounting_stays_imported(tmp_path):
+    source = "from google.colab import drive\ndrive.mount('/content')\nimport string"
+    report = run_notebook(write(tmp_path / "a.ipynb", source, "string.digits"))
+    assert states(report) == ["run", "run"]
+
+
+def test_a_block_of_magics_goes_with_its_condition(tmp_path):
+    source = """\
+INSTALL = True
+if INSTALL:
+  %cd /content/drive/My\\ Drive
+  %pip install nothing
+  if not INSTALL:
+    !bash get_datasets.sh
+print(INSTALL)"""
+    report = run_notebook(write(tmp_path / "a.ipynb", source))
+    assert states(report) == ["run"]
+    assert "`if INSTALL:` and 4 more" in report.cells[0].note
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def load(where='/content/drive/a'):\n    return len(where)\nassert load() == 16",
+        "where = '/content/drive/a'\nassert len(where) == 16",
+        "import sys\nif 'google.colab' in sys.modules:\n    x = 1\nelse:\n    x = 2\n"
+        "assert x == 2",
+        "there = 'google.colab' in str(get_ipython())\nassert not there",
+    ],
+    ids=["function", "path", "condition", "question"],
+)
+def test_what_only_names_another_machine_is_run(tmp_path, source):
+    report = run_notebook(write(tmp_path / "a.ipynb", source))
+    assert states(report) == ["run"]
+    assert report.cells[0].note == ""
+
+
 def test_a_statement_over_several_lines_goes_whole(tmp_path):
     source = "y = 1\nsys_path = '/content/drive/{}'.format(\n    y,\n)\nprint(y)"
     report = run_notebook(write(tmp_path / "a.ipynb", source))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -255,3 +257,157 @@ def test_the_peer_learns_from_the_same_weights_and_minibatches(ladder):
     assert twice[0]["val_acc"] == twice[1]["val_acc"]
     assert twice[0]["val_acc"][-1] > 0.9
     assert len(twice[0]["seconds"]) == 30
+
+
+# ---- pack_book -----------------------------------------------------------------------
+
+
+def test_the_packed_book_holds_every_page_and_is_the_same_each_time(tmp_path, capsys):
+    html = tmp_path / "html"
+    (html / "book").mkdir(parents=True)
+    (html / "index.html").write_text("home")
+    (html / "book" / "intro.html").write_text("a first page")
+    (html / ".buildinfo").write_text("for Sphinx")
+    tool = load("pack_book")
+    packed = []
+    for out in (tmp_path / "one.zip", tmp_path / "two.zip"):
+        tool.main(["--html", str(html), "--out", str(out)])
+        packed.append(out.read_bytes())
+    assert packed[0] == packed[1]
+    assert "3 files" in capsys.readouterr().out
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert {name.partition("/")[2] for name in archive.namelist()} == {
+            "README.txt", "index.html", "book/intro.html",
+        }  # fmt: skip
+        assert len({name.partition("/")[0] for name in archive.namelist()}) == 1
+        assert archive.read(archive.namelist()[1]) == b"a first page"
+
+
+@pytest.mark.parametrize("name", ["pack_book", "print_book"])
+def test_without_a_built_book_there_is_one_sentence(name, tmp_path, monkeypatch):
+    if name == "print_book":
+        pytest.importorskip("bs4", reason="the extra `book` is not installed")
+        pytest.importorskip("pypdf", reason="the extra `book` is not installed")
+    tool = load(name)
+    monkeypatch.setattr(tool, "find_chromium", lambda: "chromium", raising=False)
+    with pytest.raises(SystemExit, match="run `make book` first"):
+        tool.main(["--html", str(tmp_path), "--out", str(tmp_path / "out")])
+
+
+# ---- print_book ----------------------------------------------------------------------
+
+FIRST = """<html><head><title>x</title></head><body><nav class="bd-links">
+<a href="#">Home</a><p class="caption">Chapters</p><a href="chapters/one.html">1. One</a>
+<p class="caption">Appendices</p><a href="more.html">A. More</a>
+<a href="../genindex.html">Index</a></nav>
+<article class="bd-article"><section id="home"><h1>Home<a class="headerlink">#</a></h1>
+<p id="welcome">See <a class="internal" href="chapters/one.html#start">there</a> and
+<a class="internal" href="../_modules/code.html">the code</a>.</p></section></article>
+</body></html>"""
+ONE = """<article class="bd-article"><section id="one"><h1>1. One</h1><section id="start">
+<h2>1.1. Start</h2><img src="../../_images/a.png"><pre>short</pre>
+<details class="hide">import numpy</details>
+<div class="exercise admonition" id="ex"><p>Do it.</p></div>
+<div class="solution admonition" id="sol"><p class="admonition-title">Solution to
+<a class="internal" href="#ex">Exercise</a></p><p>Done.</p></div>
+</section></section></article>"""
+MORE = """<article class="bd-article"><section id="more"><h1>A. More</h1>
+<section id="start"><h2>A.1. Start</h2></section></section></article>"""
+INDEX = """<article class="bd-article"><h1>Index</h1><table class="genindextable"><tr>
+<td><ul><li><a href="book/chapters/one.html#start">start</a>,
+<a href="book/more.html#start">[1]</a></li></ul></td></tr></table></article>"""
+
+
+@pytest.fixture
+def printed(tmp_path):
+    """Return the tool, and a small book joined into one page, with its contents."""
+    pytest.importorskip("bs4", reason="the extra `book` is not installed")
+    pytest.importorskip("pypdf", reason="the extra `book` is not installed")
+    pages = {
+        "book/intro.html": FIRST, "book/chapters/one.html": ONE,
+        "book/more.html": MORE, "genindex.html": INDEX,
+    }  # fmt: skip
+    for address, text in pages.items():
+        path = tmp_path / address
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    tool = load("print_book")
+    return tool, *tool.whole_book(tmp_path.resolve())
+
+
+def test_the_printed_book_has_its_pages_in_order_and_solutions_behind_the_chapters(
+    printed,
+):
+    _, _, entries = printed
+    assert [(entry.depth, entry.title) for entry in entries] == [
+        (1, "About this book"), (0, "Chapters"), (1, "1. One"), (2, "1.1. Start"),
+        (1, "Solutions to the exercises"), (2, "1. One"), (0, "Appendices"),
+        (1, "A. More"), (2, "A.1. Start"), (1, "Index"),
+    ]  # fmt: skip
+
+
+def test_links_within_the_printed_book_lead_to_what_they_meant(printed):
+    _, text, _ = printed
+    anchors = re.findall(r' id="([^"]+)"', text)
+    assert len(anchors) == len(set(anchors))
+    links = set(re.findall(r'href="#([^"]+)"', text))
+    assert links <= set(anchors)
+    assert {"book-chapters-one--start", "book-more--start"} <= links
+    assert "_modules" not in text
+    assert "the code" in text
+
+
+def test_the_printed_book_leaves_out_what_paper_cannot_do(printed):
+    _, text, _ = printed
+    assert "import numpy" not in text
+    assert "headerlink" not in text
+    assert text.index("Solution on page") < text.index("Done.")
+
+
+def test_page_numbers_are_filled_in_where_they_are_known(printed):
+    tool, text, _ = printed
+    pages = {"book-chapters-one--start": 17, "book-more--start": 25}
+    filled = tool.numbered(text, pages)
+    assert "page of" not in filled
+    index = re.search(r'<span class="index-line">(.*?)</span>', filled)[1]
+    assert re.sub("<[^>]+>", "", index) == "start, 17, 25"
+
+
+def test_without_chromium_there_is_one_sentence_that_says_what_to_install(
+    printed, monkeypatch
+):
+    tool, *_ = printed
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match="apt-get install chromium") as stop:
+        tool.find_chromium()
+    assert "\n" not in str(stop.value)
+
+
+# ---- draw_cards, draw_cover ----------------------------------------------------------
+
+
+def test_the_pictures_on_the_chapter_cards_are_those_that_the_code_draws(tmp_path):
+    load("draw_cards").main(["--folder", str(tmp_path)])
+    stored = TOOLS.parent / "book" / "_static" / "cards"
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == sorted(path.name for path in stored.iterdir())
+    for name in drawn:
+        assert (tmp_path / name).read_text() == (stored / name).read_text(), name
+
+
+def test_the_cover_shows_gradients_that_numbers_confirm():
+    import numpy as np
+
+    from nndl.cnn import ConvNet
+
+    tool = load("draw_cover")
+    net = ConvNet(tool.SPEC, weight_scale="he", dtype=np.float64, rng=0)
+    image, h = np.random.default_rng(0).standard_normal((3, 32, 32)), 1e-6
+    layers = tool.there_and_back(net, image, label=4)
+    assert [values.shape for values, _ in layers] == [
+        gradient.shape for _, gradient in layers
+    ]
+    nudge = np.zeros_like(image)
+    nudge[1, 8, 20] = h
+    up, down = (net.loss((image + s * nudge)[None], np.array([4]))[0] for s in (1, -1))
+    np.testing.assert_allclose(layers[0][1][1, 8, 20], (up - down) / (2 * h), rtol=1e-5)

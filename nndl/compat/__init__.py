@@ -93,11 +93,11 @@ class _Installation:
             self._hide(f"nndl.{name}", sources[f"nndl.{name}"])
         sys.meta_path.append(self.finder)
         for name in ("cs231n", "cse493g1", "utils"):
-            location = real_location(name)
-            if location not in (None, "nndl.compat"):
+            where, is_package = real_location(name) or ("nndl.compat", True)
+            if where != "nndl.compat":
+                rest = "only the modules that it lacks" if is_package else "none of it"
                 print(
-                    f"There is a real {name} ({location}): it is used, and nndl serves only the "
-                    "modules that it lacks."
+                    f"There is a real {name} ({where}): it is used, and nndl serves {rest}."
                 )
 
     def _hide(self, name: str, source: Source) -> None:

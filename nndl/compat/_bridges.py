@@ -150,6 +150,8 @@ _PYTHON_2 = {
 
 #: Modules that may be missing, with what the notebooks want of them.
 MODULES: Mapping[str, Mapping[str, Any] | None] = {
+    "future": None,
+    "future.standard_library": {"install_aliases": lambda: None},
     "imageio": {"imread": imread},
     "imp": _reload_later(),
     "past": None,
@@ -175,22 +177,24 @@ class Patches:
     """Attributes of other modules that were set, and what they were before."""
 
     def __init__(self) -> None:
-        self._before: list[tuple[ModuleType, str, Any]] = []
+        self._done: list[tuple[ModuleType, str, Any, Any]] = []
 
     def set(self, module: ModuleType, name: str, value: Any) -> None:
         """Set an attribute until `undo`."""
-        self._before.append((module, name, vars(module).get(name, _ABSENT)))
+        self._done.append((module, name, vars(module).get(name, _ABSENT), value))
         setattr(module, name, value)
 
     def undo(self) -> None:
         """Set every attribute back, in the opposite order; what others have set in the
         meantime stays."""
-        while self._before:
-            module, name, before = self._before.pop()
-            if before is not _ABSENT:
-                setattr(module, name, before)
-            elif name in vars(module):
+        while self._done:
+            module, name, before, value = self._done.pop()
+            if vars(module).get(name) is not value:
+                continue
+            if before is _ABSENT:
                 delattr(module, name)
+            else:
+                setattr(module, name, before)
 
 
 _ABSENT = object()

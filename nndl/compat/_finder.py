@@ -72,7 +72,9 @@ def fill(module: ModuleType, source: Source) -> None:
             for name, value in vars(made_of).items()
             if _is_given(name, value)
         }
-    vars(module).update(source or {})
+    # Without `__spec__` and the like: those are the module's own.
+    given = {k: v for k, v in (source or {}).items() if not k.startswith("__")}
+    vars(module).update(given)
 
 
 def _is_given(name: str, value: Any) -> bool:
@@ -83,8 +85,9 @@ def _is_given(name: str, value: Any) -> bool:
     return name == "np" or (package == "nndl" and public)
 
 
-def real_location(name: str) -> str | None:
-    """Return where a module is that is on the path, or None if there is none."""
+def real_location(name: str) -> tuple[str, bool] | None:
+    """Return where a module is that is on the path, and whether it may lack modules that
+    can be added: it is a package; or None if there is none."""
     module = sys.modules.get(name)
     spec = (
         getattr(module, "__spec__", None) if module else importlib.util.find_spec(name)
@@ -92,4 +95,5 @@ def real_location(name: str) -> str | None:
     if module is None and spec is None:
         return None
     places = list(getattr(spec, "submodule_search_locations", None) or ())
-    return getattr(spec, "origin", None) or next(iter(places), "sys.modules")
+    where = getattr(spec, "origin", None) or next(iter(places), "sys.modules")
+    return where, bool(places) or hasattr(module, "__path__")

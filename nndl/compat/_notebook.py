@@ -18,11 +18,12 @@ from .._files import replacing
 #: What belongs to Colab or to the course's own building, and has no place here.
 _ELSEWHERE = re.compile(
     r"""google\.colab | \bdrive\.mount\( | \bFOLDERNAME\b | /content/drive
-        | ^\s*%cd\b | ^\s*[!%]+\s*(cd|bash|sh|pip|pip3|conda|apt|apt-get|wget|curl|unzip)\b
+        | ^\s*%cd\b
+        | ^\s*[!%]+\s*(cd|rm|bash|sh|pip3?|conda|apt|apt-get|git|gdown|wget|curl|unzip)\b
         | get_datasets | setup\.py | ^\s*!.*(collect|makepdf|nbconvert)""",
     re.VERBOSE,
 )
-_MAGIC = re.compile(r"^\s*[%!]")
+_MAGIC = re.compile(r"^(\s*)[%!].*")
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf"
 #: "dx error:  1.2e-09", "W1 max relative error: 1e-7", "difference: 9.8e-10", ...
 _ERROR = re.compile(
@@ -171,38 +172,50 @@ def _lines_from_elsewhere(lines: list[str]) -> set[int]:
     """Return the numbers of the lines of every top-level statement that belongs
     elsewhere."""
     hits = {i for i, line in enumerate(lines) if _ELSEWHERE.search(line)}
-    python = "\n".join("pass" if _MAGIC.match(line) else line for line in lines)
     try:
-        statements = ast.parse(python).body
+        statements = _statements(lines)
     except SyntaxError:
         return hits
     found: set[int] = set()
     for statement in statements:
         span = set(range(statement.lineno - 1, statement.end_lineno or 0))
-        if not isinstance(statement, ast.stmt) or not span & hits:
-            continue
-        if isinstance(statement, ast.Try):
-            continue  # it knows what to do where there is no Colab
-        found |= span
+        if span & hits and not _belongs_here_too(statement):
+            found |= span
     return found
 
 
+def _statements(lines: list[str]) -> list[ast.stmt]:
+    """Return the top-level statements, with a `pass` for every magic."""
+    return ast.parse("\n".join(_MAGIC.sub(r"\1pass", line) for line in lines)).body
+
+
+def _belongs_here_too(statement: ast.stmt) -> bool:
+    """Say whether a statement that names the other machine can be run on this one: it
+    finds out where it is, or only gives something a name."""
+    if isinstance(statement, ast.If):
+        return "colab" in ast.unparse(statement.test).lower()
+    if isinstance(statement, ast.Assign):
+        source = ast.unparse(statement)
+        calls = any(isinstance(part, ast.Call) for part in ast.walk(statement.value))
+        return "FOLDERNAME" not in source and (not calls or "google.colab" in source)
+    return isinstance(statement, ast.Try | ast.FunctionDef | ast.ClassDef)
+
+
 def _does_something(lines: list[str]) -> bool:
-    """Say whether anything but imports, magics and remarks remains."""
-    python = "\n".join("" if _MAGIC.match(line) else line for line in lines)
+    """Say whether anything but `import sys`, magics and remarks remains."""
     try:
-        statements = ast.parse(python).body
+        statements = _statements(lines)
     except SyntaxError:
         return True
-    nothing = (ast.Import, ast.ImportFrom, ast.Pass)
-    return any(
-        not isinstance(statement, nothing) and not _is_remark(statement)
-        for statement in statements
-    )
+    return not all(map(_is_remark, statements))
 
 
 def _is_remark(statement: ast.stmt) -> bool:
-    """Say whether a statement only changes `sys.path` or prints a string."""
+    """Say whether a statement does nothing, or nothing but change `sys.path`."""
+    if isinstance(statement, ast.Import):
+        return [alias.name for alias in statement.names] == ["sys"]
+    if isinstance(statement, ast.Pass):
+        return True
     if not isinstance(statement, ast.Expr):
         return False
     source = ast.unparse(statement)
@@ -227,7 +240,8 @@ def _execute(
     notebook.cells.insert(0, setup)
     client = NotebookClient(
         notebook,
-        timeout=timeout,
+        # The setup is not a cell of the reader's, and may take long on a busy machine.
+        timeout_func=lambda cell: None if cell is setup else timeout,
         kernel_name="python3",
         extra_arguments=["--log-level=ERROR"],
         interrupt_on_timeout=True,
@@ -279,7 +293,9 @@ def _judge(
         for found in _ERROR.finditer(printed)
     )
     lines = (line.strip() for line in cell.source.splitlines())
-    title = next((line for line in lines if line), "(empty)").lstrip("# ")
+    # A rule of `=` or `#` says nothing.
+    title = next((line for line in lines if re.search(r"\w", line)), "(empty)")
+    title = title.strip("# ").removeprefix("passed over: ")
     if "skip-execution" in cell.metadata.get("tags", []):
         return Cell(number, title, "passed over", 0.0, note)
     if error is not None:

@@ -121,9 +121,7 @@ ROWS: tuple[Row, ...] = (
     # ---- sandwiches ------------------------------------------------------------------
     _forward("affine_relu_forward", LAYER_UTILS, _AFFINE),
     _backward("affine_relu_backward", LAYER_UTILS, _DW),
-    _forward(
-        "affine_bn_relu_forward", LAYER_UTILS, "x w b gamma beta bn_param"
-    ),
+    _forward("affine_bn_relu_forward", LAYER_UTILS, "x w b gamma beta bn_param"),
     _backward("affine_bn_relu_backward", LAYER_UTILS, f"{_DW}, dgamma, dbeta"),
     _forward("conv_relu_forward", CONV_LAYER_UTILS, _CONV),
     _backward("conv_relu_backward", CONV_LAYER_UTILS, _DW),
@@ -426,7 +424,10 @@ ROWS: tuple[Row, ...] = (
         (
             ("grad_check_sparse(f, x, analytic_grad)", {"checks": 10}),
             ("grad_check_sparse(f, x, analytic_grad, 3)", {"checks": 3}),
-            ("grad_check_sparse(f, x, analytic_grad, num_checks=5, h=1e-6)", {"checks": 5}),
+            (
+                "grad_check_sparse(f, x, analytic_grad, num_checks=5, h=1e-6)",
+                {"checks": 5},
+            ),
         ),
         "a line for each entry that it checked",
     ),
@@ -555,7 +556,10 @@ ROWS: tuple[Row, ...] = (
         "col2im_6d_cython",
         IM2COL_CYTHON,
         (
-            ("col2im_6d_cython(cols, N, C, H, W, 3, 5, 1, 2)", {"window": (3, 5, 1, 2)}),
+            (
+                "col2im_6d_cython(cols, N, C, H, W, 3, 5, 1, 2)",
+                {"window": (3, 5, 1, 2)},
+            ),
             (
                 "col2im_6d_cython(cols, N, C, H, W, HH=2, WW=4, pad=0, stride=3)",
                 {"window": (2, 4, 0, 3)},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import math
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from scipy.special import logsumexp
 
 Arrays = dict[str, Any]
@@ -53,7 +55,7 @@ def relu(x):
 
 def _normalized(numbers):
     mean = math.fsum(numbers.flat) / numbers.size
-    variance = math.fsum((numbers.flat - mean) ** 2) / numbers.size
+    variance = math.fsum((numbers.ravel() - mean) ** 2) / numbers.size
     return (numbers - mean) / math.sqrt(variance + 1e-5)
 
 
@@ -76,7 +78,9 @@ def conv(x, w, b, conv_param):
     stride, pad = conv_param["stride"], conv_param["pad"]
     (N, _, H, W), (F, _, HH, WW) = x.shape, w.shape
     x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // stride, 1 + (W + 2 * pad - WW) // stride))
+    out = np.zeros(
+        (N, F, 1 + (H + 2 * pad - HH) // stride, 1 + (W + 2 * pad - WW) // stride)
+    )
     for row, column in np.ndindex(out.shape[2:]):
         top, left = stride * row, stride * column
         window = x[:, :, top : top + HH, left : left + WW]
@@ -108,7 +112,9 @@ def spatial_groupnorm(x, gamma, beta, G, gn_param):
     out, size = np.empty(x.shape), x.shape[1] // G
     for n in range(len(x)):
         for g in range(G):
-            out[n, g * size : (g + 1) * size] = _normalized(x[n, g * size : (g + 1) * size])
+            out[n, g * size : (g + 1) * size] = _normalized(
+                x[n, g * size : (g + 1) * size]
+            )
     return gamma * out + beta
 
 
@@ -199,7 +205,9 @@ def _layer(stem: str, dtype: Any) -> tuple[Arrays, Any, Any, dict[str, Any]]:
     respect to that, and the numeric gradients with respect to the layer's arrays."""
     layer, shapes, others = LAYERS[stem]
     rng = np.random.default_rng(7)
-    arrays = {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+    arrays = {
+        name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()
+    }
     exact = {name: array.astype(np.float64) for name, array in arrays.items()}
     out = layer(**exact, **others)
     dout = rng.standard_normal(out.shape).astype(dtype)
@@ -343,7 +351,9 @@ def convolutional(params: Arrays, X: Any) -> Any:
 
 def penalty(params: Arrays, reg: float) -> float:
     """Return the L2 penalty on the weight matrices."""
-    return 0.5 * reg * sum(np.sum(w * w) for name, w in params.items() if name[0] == "W")
+    return (
+        0.5 * reg * sum(np.sum(w * w) for name, w in params.items() if name[0] == "W")
+    )
 
 
 def judge_network(
@@ -366,7 +376,7 @@ def judge_network(
     if scores_are_known:
         _close(net.loss(X), scores(exact, X, train=False), dtype)
     found, grads = net.loss(X, y)
-    assert found == pytest_approx(loss(exact), dtype)
+    assert found == _about(loss(exact), dtype)
     assert set(grads) == set(net.params)
     rng = np.random.default_rng(9)
     for name, w in exact.items():
@@ -385,9 +395,7 @@ def judge_network(
         )
 
 
-def pytest_approx(expected: float, dtype: Any) -> Any:
-    import pytest
-
+def _about(expected: float, dtype: Any) -> Any:
     return pytest.approx(expected, rel=1e-9 if dtype == np.float64 else 1e-4)
 
 
@@ -412,7 +420,9 @@ def _network(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scene:
             assert w.dtype == dtype
             if key[0] == "W":
                 assert 0 < np.std(w) < 0.1
-                net.params[key] = rng.standard_normal(w.shape).astype(dtype) / math.sqrt(len(w))
+                net.params[key] = rng.standard_normal(w.shape).astype(
+                    dtype
+                ) / math.sqrt(len(w))
             else:
                 assert np.all(w == (1 if key.startswith("gamma") else 0))
                 net.params[key] = rng.uniform(0.5, 1.5, w.shape).astype(dtype)
@@ -462,7 +472,7 @@ def _three_layers(name: str, module: ModuleType, dtype: Any, expects: Any) -> Sc
             _close(net.loss(X), expected, dtype)
             loss, grads = net.loss(X, y)
             assert set(grads) == set(shapes)
-            assert loss == pytest_approx(softmax(expected, y) + penalty(exact, reg), dtype)
+            assert loss == _about(softmax(expected, y) + penalty(exact, reg), dtype)
 
     return Scene({}, judge)
 
@@ -497,8 +507,8 @@ def _trains_itself(
             net.params[key] = 0.5 * rng.standard_normal(w.shape)
         exact = {key: w.copy() for key, w in net.params.items()}
         found, grads = net.loss(X, y, reg=0.3)
-        assert found == pytest_approx(loss(exact, X, y, 0.3), np.float64)
-        assert net.loss(X, y)[0] == pytest_approx(loss(exact, X, y, 0.0), np.float64)
+        assert found == _about(loss(exact, X, y, 0.3), np.float64)
+        assert net.loss(X, y)[0] == _about(loss(exact, X, y, 0.0), np.float64)
         assert net.loss(X, y, 0.3)[0] == found
         expected = gradients(exact, X, y, 0.3)
         assert set(grads) == set(expected)
@@ -516,7 +526,9 @@ def _trains_itself(
             "batch_size": 10,
         }
         np.random.seed(3)
-        said = _printed(lambda: histories.update(net.train(X, y, X, y, verbose=True, **settings)))
+        said = _printed(
+            lambda: histories.update(net.train(X, y, X, y, verbose=True, **settings))
+        )
         assert "iteration 0 / 5: loss" in said
         np.random.seed(3)
         rate, losses = 0.1, []
@@ -528,7 +540,9 @@ def _trains_itself(
             rate *= 0.5 if iteration % 2 == 0 else 1
         np.testing.assert_allclose(histories["loss_history"], losses, rtol=1e-6)
         for key in exact:
-            np.testing.assert_allclose(net.params[key], exact[key], rtol=1e-5, atol=1e-7)
+            np.testing.assert_allclose(
+                net.params[key], exact[key], rtol=1e-5, atol=1e-7
+            )
         for part in ("train_acc_history", "val_acc_history"):
             assert len(histories[part]) == 3
         quiet = _printed(lambda: net.train(X, y, X, y, num_iters=1, batch_size=5))
@@ -539,8 +553,6 @@ def _trains_itself(
 
 
 def _printed(action: Callable[[], Any]) -> str:
-    import io
-
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         action()
@@ -667,10 +679,15 @@ def _solver(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scene:
         labels = np.array([0, 1, 0, 0, 0])
         images = np.zeros((5, 2))
         assert solver.check_accuracy(images, labels) == 0.8
-        assert solver.check_accuracy(images, labels, num_samples=None, batch_size=2) == 0.8
+        assert (
+            solver.check_accuracy(images, labels, num_samples=None, batch_size=2) == 0.8
+        )
         assert solver.check_accuracy(images, labels, num_samples=3) in (2 / 3, 1.0)
         if expects.get("said"):
-            assert f"(Epoch {epochs} / {epochs}) train acc: 0.500000; val_acc: 0.666667" in said
+            assert (
+                f"(Epoch {epochs} / {epochs}) train acc: 0.500000; val_acc: 0.666667"
+                in said
+            )
             assert f"(Iteration 1 / {epochs * per_epoch}) loss: 12.500000" in said
         else:
             assert said == ""
@@ -681,7 +698,9 @@ def _solver(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scene:
 # ---- helpers -------------------------------------------------------------------------
 
 
-def _numerical_gradient(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scene:
+def _numerical_gradient(
+    name: str, module: ModuleType, dtype: Any, expects: Any
+) -> Scene:
     x = np.random.default_rng(14).standard_normal((3, 2))
     before = x.copy()
 
@@ -735,8 +754,8 @@ def _sparse(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scene:
         for line in lines:
             numeric, analytic, error = map(float, re.findall(r": ([-\d.e+]+)", line))
             # Half a gradient was given for the true one: |a - 2a| / (a + 2a).
-            assert numeric == pytest_approx(2 * analytic, np.float32)
-            assert error == pytest_approx(1 / 3, np.float32)
+            assert numeric == _about(2 * analytic, np.float32)
+            assert error == _about(1 / 3, np.float32)
 
     names = {"f": lambda x: np.sum(x**3), "x": x, "analytic_grad": 1.5 * x**2}
     return Scene(names, judge)
@@ -783,7 +802,9 @@ def _load_cifar(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scen
         np.testing.assert_array_equal(Ytr, LABELS[:50])
         np.testing.assert_array_equal(Xte, shown[50:])
         np.testing.assert_array_equal(Yte, LABELS[50:])
-        Xtr -= np.mean(Xtr, axis=0)  # which the notebooks do: it must be writable floats
+        Xtr -= np.mean(
+            Xtr, axis=0
+        )  # which the notebooks do: it must be writable floats
         assert abs(float(Xtr[:, 3, 4, 1].sum())) < 1e-2
 
     return Scene({}, judge)
@@ -806,7 +827,9 @@ def _framed(images: Any, side: tuple[int, int], frame: float, padding: int) -> A
     for n, image in enumerate(images):
         for y, x, c in np.ndindex(image.shape):
             row, column = divmod(n, columns)
-            grid[row * (H + padding) + y, column * (W + padding) + x, c] = image[y, x, c]
+            grid[row * (H + padding) + y, column * (W + padding) + x, c] = image[
+                y, x, c
+            ]
     return grid
 
 
@@ -872,7 +895,7 @@ def _im2col(name: str, module: ModuleType, dtype: Any, expects: Any) -> Scene:
             k, i, j = result
             assert k.shape == (C * HH * WW, 1)
             assert i.shape == j.shape == (C * HH * WW, OH * OW)
-            for row, column, n, c, y, x_, _ in _places(_IMAGES_SHAPE, window):
+            for row, column, _, c, y, x_, _ in _places(_IMAGES_SHAPE, window):
                 place = column // N
                 assert (k[row, 0], i[row, place], j[row, place]) == (c, y, x_)
             assert padded[:, k, i, j].shape == (N, C * HH * WW, OH * OW)

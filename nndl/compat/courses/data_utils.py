@@ -1,9 +1,8 @@
 """CIFAR-10 in the courses' forms, from the reader's copy; or, with the environment
 variable `NNDL_DATASET` set to `shapes`, the embedded set in CIFAR-10's sizes.
 
-The embedded set is smaller: its 10,000 training and 1,000 test images are repeated to
-49,000 and 10,000. The 1,000 images at the end of the training set, on which the courses
-validate, occur only there.
+The embedded set is smaller, so its images are repeated as often as needed: training
+images for training, and others for validation and for the test.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from ... import data
 from ..._arguments import Array
 from ...data import _records, cifar10
 
-_TRAIN, _VAL, _TEST = 49_000, 1_000, 10_000
+_VAL = 1000
 
 
 def get_CIFAR10_data(
-    num_training: int = _TRAIN,
-    num_validation: int = 1000,
+    num_training: int = 49_000,
+    num_validation: int = _VAL,
     num_test: int = 1000,
     subtract_mean: bool = True,
     **where: Any,
@@ -46,24 +45,12 @@ def get_CIFAR10_data(
         `X_train`, `X_val`, `X_test`: float32 (N, 3, 32, 32); `y_train`, `y_val`,
         `y_test`: int64 (N,).
     """
-    X, y, X_test, y_test = _images()
-    parts = {
-        "train": (X, y, 0, num_training),
-        "val": (X, y, num_training, num_training + num_validation),
-        "test": (X_test, y_test, 0, num_test),
-    }
     loaded = {}
-    for part, (images, labels, start, stop) in parts.items():
-        if not 0 <= start < stop <= len(images):
-            raise ValueError(
-                f"`num_training`, `num_validation` and `num_test` must be at least 1 and end within "
-                f"{len(images)} images, but the {part} images would be {start} to {stop}."
-            )
-        loaded[f"X_{part}"] = images[start:stop].copy()
-        loaded[f"y_{part}"] = labels[start:stop].copy()
+    for part, records in _records_of(num_training, num_validation, num_test).items():
+        loaded[f"X_{part}"], loaded[f"y_{part}"] = _unpacked(records)
     if subtract_mean:
         mean_image = loaded["X_train"].mean(axis=0, dtype=np.float64)
-        for part in parts:
+        for part in ("train", "val", "test"):
             loaded[f"X_{part}"] -= mean_image.astype(np.float32)
     return loaded
 
@@ -78,7 +65,11 @@ def load_CIFAR10(ROOT: Any = None) -> tuple[Array, Array, Array, Array]:
         Images, float32 (50000, 32, 32, 3) and (10000, 32, 32, 3) in pixel units, and
         their labels, int64.
     """
-    X, y, X_test, y_test = _images()
+    layout = cifar10.LAYOUT
+    num_validation = layout.val_end - layout.train_end
+    parts = _records_of(layout.train_end, num_validation, None)
+    X, y = _unpacked(np.concatenate([parts["train"], parts["val"]]))
+    X_test, y_test = _unpacked(parts["test"])
     return X.transpose(0, 2, 3, 1), y, X_test.transpose(0, 2, 3, 1), y_test
 
 
@@ -103,25 +94,35 @@ def load_CIFAR_batch(filename: Any) -> tuple[Array, Array]:
     return X.transpose(0, 2, 3, 1), y
 
 
-def _images() -> tuple[Array, Array, Array, Array]:
-    """Return 50,000 training and 10,000 test images (N, 3, 32, 32) with labels."""
+def _records_of(
+    num_training: int, num_validation: int, num_test: int | None
+) -> dict[str, Any]:
+    """Return the records of the training, validation and test images."""
+    val_end, test_end = cifar10.LAYOUT.val_end, cifar10.LAYOUT.test_end
+    if num_test is None:
+        num_test = test_end - val_end
+    rows = {
+        "train": np.arange(num_training),
+        "val": np.arange(num_training, num_training + num_validation),
+        "test": np.arange(val_end, val_end + num_test),
+    }
+    for part, end in (("train", val_end), ("val", val_end), ("test", test_end)):
+        if len(rows[part]) == 0 or rows[part][-1] >= end:
+            raise ValueError(
+                f"`num_training`, `num_validation` and `num_test` must be at least 1 and end within "
+                f"{val_end} training and {test_end - val_end} test images, but are {num_training}, "
+                f"{num_validation} and {num_test}."
+            )
     if os.environ.get("NNDL_DATASET") == "shapes":
-        return _repeated_shapes()
-    X, y = _unpacked(np.concatenate(list(cifar10.blocks())))
-    end = cifar10.LAYOUT.val_end
-    return X[:end], y[:end], X[end:], y[end:]
-
-
-def _repeated_shapes() -> tuple[Array, Array, Array, Array]:
-    drawn = data.load(
-        "shapes", num_train=None, num_val=None, num_test=None, subtract_mean=False
-    )
-    train = np.arange(_TRAIN) % len(drawn["y_train"])
-    val = np.arange(_VAL) % len(drawn["y_val"])
-    test = np.arange(_TEST) % len(drawn["y_test"])
-    X = np.concatenate([drawn["X_train"][train], drawn["X_val"][val]])
-    y = np.concatenate([drawn["y_train"][train], drawn["y_val"][val]])
-    return X, y, drawn["X_test"][test], drawn["y_test"][test]
+        records = np.concatenate(list(data._shapes_blocks()))
+        layout, start = data._LAYOUTS["shapes"], 0
+        for part, end in zip(rows, layout[1:], strict=True):
+            # Over and over through the part's own images.
+            rows[part] = start + np.arange(len(rows[part])) % (end - start)
+            start = end
+    else:
+        records = np.concatenate(list(cifar10.blocks()))
+    return {part: records[numbers] for part, numbers in rows.items()}
 
 
 def _unpacked(records: Any) -> tuple[Array, Array]:

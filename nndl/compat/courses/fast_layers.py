@@ -106,7 +106,8 @@ def max_pool_backward_reshape(dout: Array, cache: Any) -> Array:
     window are the largest, each gets an equal part."""
     x, x_reshaped, out = cache
     mask = x_reshaped == out[:, :, :, None, :, None]
-    parts = dout[:, :, :, None, :, None] / mask.sum(axis=(3, 5), keepdims=True)
+    ties = mask.sum(axis=(3, 5), keepdims=True, dtype=dout.dtype)
+    parts = dout[:, :, :, None, :, None] / ties
     return (mask * parts).reshape(x.shape)
 
 

@@ -3,17 +3,40 @@ star-import of the originals brings these along."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ... import fc_net
+from ... import fc_net, solver
 from .. import _settings
 from .layer_utils import *
 
 
-class TwoLayerNet(fc_net.TwoLayerNet):
+class _Saved:
+    """What CS231n's networks of 2025 do with their parameters when the training is over.
+
+    The files are those of `nndl.solver.Solver`'s checkpoints, whatever they are called.
+    """
+
+    def save(self, fname: str | os.PathLike[str]) -> None:
+        """Save the parameters and running averages."""
+        solver._save_checkpoint(Path(fname), self)
+        print(fname, "saved.")
+
+    def load(self, fname: str | os.PathLike[str]) -> bool:
+        """Load what `save` has saved, and say whether there was such a file."""
+        if not os.path.exists(fname):
+            print(fname, "not available.")
+            return False
+        solver.load_checkpoint(fname, self)
+        print(fname, "loaded.")
+        return True
+
+
+class TwoLayerNet(_Saved, fc_net.TwoLayerNet):
     """`nndl.fc_net.TwoLayerNet`, whose hidden units UCLA counts as `hidden_dims`."""
 
     def __init__(
@@ -34,7 +57,7 @@ class TwoLayerNet(fc_net.TwoLayerNet):
         )
 
 
-class FullyConnectedNet(fc_net.FullyConnectedNet):
+class FullyConnectedNet(_Saved, fc_net.FullyConnectedNet):
     """`nndl.fc_net.FullyConnectedNet`, whose `dropout` means what `nndl.compat.install`
     was told.
 
