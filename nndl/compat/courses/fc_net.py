@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import fc_net, solver
+from ... import _checkpoints, _solver_state, fc_net, solver
 from .. import _settings
 from .layer_utils import *
 
@@ -23,7 +23,7 @@ class _Saved:
 
     def save(self, fname: str | os.PathLike[str]) -> None:
         """Save the parameters and running averages."""
-        solver._save_checkpoint(Path(fname), self)
+        _checkpoints.write(Path(fname), _solver_state.network_arrays(self), {})
         print(fname, "saved.")
 
     def load(self, fname: str | os.PathLike[str]) -> bool:
