@@ -1,4 +1,5 @@
-"""How much longer than ours a peer should take: at least, and what we aim at.
+"""How much longer than ours a peer should take: at least, and what we aim at. And what
+must not be exceeded, whatever others do.
 
 The rows are named as in the table that is printed. PyTorch stands for the quickest of
 its ways; memory counts like time.
@@ -17,6 +18,13 @@ class Bar(NamedTuple):
         if ratio < self.at_least:
             return "missed"
         return "aim" if ratio >= self.aim else "met"
+
+
+class Limit(NamedTuple):
+    at_most: float
+
+    def verdict(self, value: float) -> str:
+        return "met" if value <= self.at_most else "missed"
 
 
 AGAINST_PYTORCH = {
@@ -54,3 +62,5 @@ AGAINST_CLASSIC = {
     for name in ("S1", "T1", "T2", "T3", "T4", "T5", "W5")
     for direction in ("forward", "backward")
 }
+
+LIMITS = {"N1 soak": Limit(1.0)}

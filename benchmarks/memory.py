@@ -1,8 +1,13 @@
-"""The row of memory: how much four training steps of N2 add, in a fresh process each.
+"""The rows of memory, in a fresh process each: how much four training steps of N2 add,
+and how much a long training of N1 grows.
 
-What is counted is the most memory that the process held (its resident set) during the
-steps, less what it held before the first, when the model and the minibatch were there:
-gradients, Adam's averages, caches and workspaces.
+What is counted of N2 is the most memory that the process held (its resident set) during
+the steps, less what it held before the first, when the model and the minibatch were
+there: gradients, Adam's averages, caches and workspaces.
+
+N1 is trained by the Solver, with all that it does beside the steps: new permutations,
+accuracies, copies of the best parameters. Whatever is forgotten in each step, however
+small, is there in the end.
 """
 
 from __future__ import annotations
@@ -14,6 +19,10 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import numpy as np
+
+from nndl.solver import Solver
+
 from . import networks
 from .fresh_process import in_a_fresh_process
 from .pytorch import torch
@@ -22,6 +31,10 @@ from .timing import Effort
 
 NETWORK = "N2"
 STEPS = 4
+
+SOAKED = "N1"
+#: Memory is looked at every so many steps, first when so many have been taken.
+BETWEEN_LOOKS = 100
 
 
 def growth(names: Collection[str], effort: Effort) -> Iterator[Row]:
@@ -50,6 +63,41 @@ def _growth(peer: str) -> float:
 #: Where Linux says how much memory the process holds, and has held at most. Its
 #: `ru_maxrss` would not do: a process inherits it from the one that started it.
 STATUS = Path("/proc/self/status")
+
+
+def soak(names: Collection[str], effort: Effort) -> Iterator[Row]:
+    if "soak" in names:
+        grown = in_a_fresh_process(_growth_in_the_long_run, effort.soak_steps)
+        yield Row(work=f"{SOAKED} soak", values={"nndl": grown})
+
+
+def _growth_in_the_long_run(steps: int) -> float:
+    """Train for many steps, and return by how many MB memory ever exceeded what it was
+    after the first hundred."""
+    X, y = networks.batch(SOAKED)
+    rng = np.random.default_rng(2)
+    data = {
+        "X_train": rng.standard_normal((10 * len(X), *X.shape[1:]), np.float32),
+        "y_train": np.tile(y, 10),
+        "X_val": X,
+        "y_val": y,
+    }
+    solver = Solver(
+        networks.NNDL_NETWORKS[SOAKED](),
+        data,
+        update_rule="adam",
+        batch_size=len(X),
+        num_epochs=BETWEEN_LOOKS // 10,
+        num_train_samples=len(X),
+        verbose=False,
+        rng=0,
+    )
+    looks = []
+    while solver.iteration < steps:
+        solver.train()
+        gc.collect()
+        looks.append(_resident())
+    return max(looks) - looks[0]
 
 
 def _resident() -> float:

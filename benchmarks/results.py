@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .bars import AGAINST_CLASSIC, AGAINST_PYTORCH, Bar
+from .bars import AGAINST_CLASSIC, AGAINST_PYTORCH, LIMITS, Bar, Limit
 
 #: What the peers' names stand for.
 PEERS = {
@@ -60,6 +60,12 @@ class Row:
         }
 
     @property
+    def limit(self) -> tuple[Limit, str] | None:
+        """The limit on our value, if there is one, and whether it is met."""
+        found = LIMITS.get(self.work)
+        return found and (found, found.verdict(self.values["nndl"]))
+
+    @property
     def gflops(self) -> float | None:
         """Our rate in GFLOP/s."""
         return None if self.flops is None else self.flops / self.values["nndl"] / 1e6
@@ -74,5 +80,7 @@ class Row:
                 peer: {**bar._asdict(), "verdict": verdict}
                 for peer, (bar, verdict) in self.bars.items()
             },
+            "limit": self.limit
+            and {"at_most": self.limit[0].at_most, "verdict": self.limit[1]},
             "gflops": self.gflops,
         }

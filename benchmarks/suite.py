@@ -66,6 +66,13 @@ SECTIONS = (
         ("nndl", "torch"),
         memory.growth,
     ),
+    Section(
+        "Memory of a long training (2,000 steps; --quick: 300): growth after the first 100",
+        "MB",
+        ("nndl",),
+        memory.soak,
+        barred=(),
+    ),
 )
 
 
@@ -138,7 +145,14 @@ def _sum_up(rows: list[Row]) -> None:
         for rival, (bar, verdict) in row.bars.items()
         if verdict == "missed"
     ]
-    total = sum(len(row.bars) for row in rows)
+    verdicts += [
+        (row.work, f"{row.values['nndl']:.2f}, at most {limit.at_most:g}")
+        for row in rows
+        if row.limit
+        for limit, verdict in [row.limit]
+        if verdict == "missed"
+    ]
+    total = sum(len(row.bars) + bool(row.limit) for row in rows)
     if total:
         print(f"\nBars met: {total - len(verdicts)} of {total}.")
         for name, ratio in verdicts:

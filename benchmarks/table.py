@@ -58,6 +58,9 @@ class Table:
                 cells.append(f"  {f'{bar.at_least:g} {verdict}':<11}")
             elif rival in self.barred:
                 cells.append(" " * 13)
+        if row.limit:
+            limit, verdict = row.limit
+            cells.append(f"  at most {limit.at_most:g}: {verdict}")
         if self.peak and row.gflops is not None:
             share = row.gflops / self.peak[row.dtype]
             cells.append(f"{row.gflops:>10.0f}{share:>9.0%}")

@@ -24,10 +24,12 @@ class Effort:
     rounds: int
     #: How many images the naive loops go through.
     naive_images: int
+    #: For how many steps to train when memory is watched.
+    soak_steps: int
 
 
-THOROUGH = Effort(seconds=4.0, rounds=7, naive_images=2)
-QUICK = Effort(seconds=0.2, rounds=2, naive_images=1)
+THOROUGH = Effort(seconds=4.0, rounds=7, naive_images=2, soak_steps=2000)
+QUICK = Effort(seconds=0.2, rounds=2, naive_images=1, soak_steps=300)
 
 
 def interleaved_medians(

@@ -82,4 +82,4 @@ NETWORKS = {
 }
 
 #: What `--only` accepts.
-NAMES = (*CONVOLUTIONS, *POOLINGS, *NETWORKS, "adam", "memory")
+NAMES = (*CONVOLUTIONS, *POOLINGS, *NETWORKS, "adam", "memory", "soak")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nndl import cli, conv_layers
-from nndl.benchmarks import bars, classic, networks, peers, workloads
+from nndl.benchmarks import bars, classic, memory, networks, peers, workloads
 from nndl.benchmarks.fresh_process import in_a_fresh_process
 from nndl.benchmarks.results import Row
 from nndl.benchmarks.timing import Effort, interleaved_medians
@@ -117,7 +117,8 @@ def test_chains_run_in_turn_after_an_untimed_start():
         )
 
     medians = interleaved_medians(
-        {"a": chain("a"), "b": chain("b")}, Effort(0, rounds=2, naive_images=1)
+        {"a": chain("a"), "b": chain("b")},
+        Effort(0, rounds=2, naive_images=1, soak_steps=0),
     )
     assert calls[:6] == ["a", "a", ("a", 2), "b", "b", ("b", 5)]
     assert len(calls) == 12
@@ -141,6 +142,12 @@ def test_a_ratio_below_its_bar_is_missed():
     assert bars.AGAINST_PYTORCH["S1 conv forward"].verdict(1.39) == "missed"
 
 
+def test_a_value_above_its_limit_is_missed():
+    assert Row("N1 soak", {"nndl": 1.0}).limit[1] == "met"
+    assert Row("N1 soak", {"nndl": 1.1}).limit[1] == "missed"
+    assert Row("N2 memory", {"nndl": 9.0}).limit is None
+
+
 def test_operations_are_those_of_the_definition():
     # One window of 2 x 3 x 3 numbers for each of 3 x 4 x 8 x 8 outputs.
     forward = 2 * 18 * 768
@@ -162,6 +169,29 @@ def test_every_bar_belongs_to_a_row_that_is_measured():
         }
     assert set(bars.AGAINST_PYTORCH) <= rows
     assert set(bars.AGAINST_CLASSIC) <= rows
+    assert set(bars.LIMITS) == {f"{memory.SOAKED} soak"}
+
+
+@pytest.mark.skipif(
+    not memory.STATUS.exists(), reason="only Linux says how much memory is held now"
+)
+def test_a_training_that_forgets_to_let_go_is_found(monkeypatch):
+    kept = []
+    network = networks.NNDL_NETWORKS[memory.SOAKED]
+
+    def leaking():
+        net = network()
+        right = net.loss
+
+        def loss(X, y=None):
+            kept.append(np.ones(2_500))  # 20 kB
+            return right(X, y)
+
+        net.loss = loss
+        return net
+
+    monkeypatch.setitem(networks.NNDL_NETWORKS, memory.SOAKED, leaking)
+    assert memory._growth_in_the_long_run(200) > 1
 
 
 # ---- the command ---------------------------------------------------------------------
