@@ -184,14 +184,14 @@ def test_a_training_that_forgets_to_let_go_is_found(monkeypatch):
         right = net.loss
 
         def loss(X, y=None):
-            kept.append(np.ones(2_500))  # 20 kB
+            kept.append(np.ones(25_000))  # 200 kB
             return right(X, y)
 
         net.loss = loss
         return net
 
     monkeypatch.setitem(networks.NNDL_NETWORKS, memory.SOAKED, leaking)
-    assert memory._growth_in_the_long_run(200) > 1
+    assert memory._growth_in_the_long_run(200) > 10
 
 
 # ---- the command ---------------------------------------------------------------------
