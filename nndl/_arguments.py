@@ -12,9 +12,12 @@ A letter stands for one size and must mean the same size wherever it appears; ``
 stands for all the remaining axes and their product; ``N>0`` refuses an empty axis;
 ``(...)`` accepts any shape, and ``like x`` the shape of `x`; a number stands for itself,
 and ``(1, C) or (C,)`` leaves the choice. ``labels (N,) of C`` is an array of `N`
-integers from 0 to C - 1, ``dict`` a dict of settings. A `cache` is the tuple that the
-forward pass returned, or, where one array is named, that array itself; an entry marked
-``?`` may be None.
+integers from 0 to C - 1, ``dict`` a dict of settings, ``flag`` an argument that is True
+or False. A `cache` is the tuple that the forward pass returned, or, where one array is
+named, that array itself; an entry marked ``?`` may be None.
+
+The functions below `takes` check what is no array: each returns what it was given, in
+the type that it stands for, or raises an error that names it and says what came.
 """
 
 from __future__ import annotations
@@ -23,8 +26,11 @@ import functools
 import inspect
 import math
 import operator
+import os
 import re
+import reprlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -44,21 +50,24 @@ def takes(**declared: str) -> Callable[[Function], Function]:
         # Shapes that were found to fit: a network calls its layers with the same ones
         # again and again.
         fitting: set[tuple[Any, ...]] = set()
+        flags = [name for name, form in declared.items() if form == "flag"]
         dicts = [name for name, form in declared.items() if form == "dict"]
+        labels = [name for name, form in declared.items() if form.startswith("labels")]
         arrays = [
-            name
-            for name, form in declared.items()
-            if name not in (*dicts, "cache") and not form.startswith("labels")
+            name for name in declared if name not in (*flags, *dicts, *labels, "cache")
         ]
-        has_labels = any(form.startswith("labels") for form in declared.values())
+        needed = declared.keys() - set(flags)
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
             given = dict(zip(names, args, strict=False)) | kwargs
             wrong = len(given) < len(args) + len(kwargs)
-            if wrong or not declared.keys() <= given.keys():
+            if wrong or not needed <= given.keys():
                 # A wrong call: Python's own error says it best.
                 return function(*args, **kwargs)
+            for name in flags:
+                if name in given:
+                    given[name] = flag(name, given[name])
             for name in dicts:
                 _check_dict(name, given[name])
             for name in arrays:
@@ -66,17 +75,17 @@ def takes(**declared: str) -> Callable[[Function], Function]:
             shapes = [given[name].shape for name in arrays]
             if "cache" in declared:
                 shapes += _shapes_of(given["cache"])
-            if not has_labels and tuple(shapes) in fitting:
+            if not labels and tuple(shapes) in fitting:
                 return function(**given)
             known = _Known()
             for name, declaration in declared.items():
                 if name == "cache":
                     _check_cache(function.__name__, declaration, given[name], known)
-                elif declaration.startswith("labels"):
+                elif name in labels:
                     given[name] = _as_labels(name, declaration, given[name], known)
-                elif declaration != "dict":
+                elif name in arrays:
                     known.match(name, declaration, given[name].shape)
-            if not has_labels and len(fitting) < 1000:
+            if not labels and len(fitting) < 1000:
                 fitting.add(tuple(shapes))
             return function(**given)
 
@@ -147,7 +156,7 @@ class FastCache(tuple[Any, ...]):
 
     def __new__(cls, layer: str, *entries: Any) -> FastCache:
         cache = super().__new__(cls, entries)
-        cache.layer = layer
+        cache.layer = as_text("layer", layer)
         return cache
 
 
@@ -158,7 +167,7 @@ def as_float_array(name: str, value: Any) -> Array:
     """Return `value` as an array of float32 or float64 in this machine's byte order."""
     if type(value) is np.ndarray and value.dtype in _FLOAT_TYPES:
         return value
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind in "biu":
         return array.astype(np.float64)
     if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
@@ -167,6 +176,27 @@ def as_float_array(name: str, value: Any) -> Array:
             f"{array.dtype}."
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def as_array(name: str, value: Any) -> Array:
+    """Return `value` as an array of any type."""
+    try:
+        return np.asarray(value)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be an array, but NumPy cannot make one of this "
+            f"{type(value).__name__}: {error}"
+        ) from error
+
+
+def as_numbers(name: str, value: Any) -> Array:
+    """Return `value` as an array of any type of real numbers, which is not changed."""
+    array = as_array(name, value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`{name}` must be an array of numbers, but its dtype is {array.dtype}."
+        )
+    return array
 
 
 class _Known:
@@ -257,7 +287,7 @@ def _bare(declaration: str) -> str:
 
 def _check_dict(name: str, value: Any) -> None:
     if not isinstance(value, dict):
-        raise TypeError(f"`{name}` must be a dict, but is {value!r}.")
+        raise TypeError(f"`{name}` must be a dict, but is {shown(value)}.")
 
 
 @functools.cache
@@ -303,7 +333,7 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
 
 def _as_labels(name: str, declaration: str, value: Any, known: _Known) -> Array:
     axes, classes = declaration.removeprefix("labels ").split(" of ")
-    labels = np.asarray(value)
+    labels = as_array(name, value)
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"`{name}` must be an array of integer class labels, but its dtype is {labels.dtype}."
@@ -336,10 +366,18 @@ def number(
     """
     if type(value) is float:
         result = value
+    elif type(value) is int:
+        try:
+            result = float(value)
+        except OverflowError:
+            result = math.inf if value > 0 else -math.inf
     else:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except (RuntimeError, TypeError, ValueError):
+            array = np.asarray(None)
         if array.ndim or array.dtype.kind not in "iuf":
-            raise TypeError(f"`{name}` must be a number, but is {value!r}.")
+            raise TypeError(f"`{name}` must be a number, but is {shown(value)}.")
         result = float(array)
     if not math.isfinite(result):
         raise ValueError(f"`{name}` must be a finite number, but is {result}.")
@@ -366,20 +404,31 @@ def whole_number(
     try:
         if type(value) is int:
             result = value
-        elif isinstance(value, (bool, np.bool)) or np.ndim(value):
+        elif isinstance(value, (bool, np.bool)) or (
+            isinstance(value, np.ndarray) and value.ndim
+        ):
             raise TypeError
         else:
             result = operator.index(value)
     except TypeError:
-        raise TypeError(f"`{name}` must be an integer, but is {value!r}.") from None
+        raise TypeError(
+            f"`{name}` must be an integer, but is {shown(value)}."
+        ) from None
     if result < at_least or (at_most is not None and result > at_most):
         bounds = (
             f"at least {at_least}"
             if at_most is None
             else f"an integer from {at_least} to {at_most}"
         )
-        raise ValueError(f"`{name}` must be {bounds}, but is {result}.")
+        raise ValueError(f"`{name}` must be {bounds}, but is {shown(result)}.")
     return result
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool after checking that it is True or False, or 1 or 0."""
+    if not isinstance(value, (bool, np.bool, int, np.integer)) or value not in (0, 1):
+        raise TypeError(f"`{name}` must be True or False, but is {shown(value)}.")
+    return bool(value)
 
 
 def one_of(name: str, value: Any, *options: str | None) -> Any:
@@ -389,5 +438,53 @@ def one_of(name: str, value: Any, *options: str | None) -> Any:
         for option in options
     ):
         listed = " or ".join(repr(option) for option in options)
-        raise ValueError(f"`{name}` must be {listed}, but is {value!r}.")
+        raise ValueError(f"`{name}` must be {listed}, but is {shown(value)}.")
     return value
+
+
+def as_text(name: str, value: Any) -> str:
+    """Return `value` after checking that it is a string."""
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` must be a string, but is {shown(value)}.")
+    return value
+
+
+def as_function(name: str, value: Any) -> Callable[..., Any]:
+    """Return `value` after checking that it can be called."""
+    if not callable(value):
+        raise TypeError(f"`{name}` must be a function, but is {shown(value)}.")
+    return value
+
+
+def as_path(name: str, value: Any) -> Path:
+    """Return `value` as a path after checking that it is one, or a string that can be
+    one."""
+    try:
+        found = os.fspath(value)
+    except TypeError:
+        found = None
+    if not isinstance(found, str):
+        raise TypeError(f"`{name}` must be a path, but is {shown(value)}.")
+    if "\0" in found:
+        raise ValueError(
+            f"`{name}` must be a path without null characters, but is {found!r}."
+        )
+    return Path(found)
+
+
+class _Shown(reprlib.Repr):
+    """How an error shows what came: as it is, unless that would fill the screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 20
+        self.maxstring = self.maxother = self.maxlong = 200
+
+
+def shown(value: Any) -> str:
+    """Return a text of `value` for an error."""
+    try:
+        return _Shown().repr(value)
+    except Exception:
+        # Some objects cannot say what they are, and no error may hide the one to be told.
+        return f"of type {type(value).__name__}"
