@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ._arguments import flag
+
 
 class Source:
     """The source text of some functions; a notebook shows it as highlighted code."""
@@ -41,6 +43,7 @@ def show(*functions: Callable[..., Any], docstring: bool = False) -> Source:
     TypeError
         If there is no function, or no Python source for one of them.
     """
+    docstring = flag("docstring", docstring)
     if not functions:
         raise TypeError("show() needs at least one function or class.")
     return Source(

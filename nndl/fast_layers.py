@@ -94,7 +94,7 @@ def affine_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     return out, FastCache("affine_forward_fast", *cache, None)
 
 
-@compiled_twin_of(layers.affine_backward, cache=_AFFINE)
+@compiled_twin_of(layers.affine_backward, cache=_AFFINE, need_dx="flag")
 def affine_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     return _affine_backward(dout, need_dx, *cache)
 
@@ -345,7 +345,7 @@ def conv_forward_fast(
     return out, FastCache("conv_forward_fast", *cache)
 
 
-@compiled_twin_of(conv_layers.conv_backward_naive, cache=_CONV)
+@compiled_twin_of(conv_layers.conv_backward_naive, cache=_CONV, need_dx="flag")
 def conv_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     return _conv_backward(dout, need_dx, *cache)
 
@@ -425,7 +425,7 @@ def affine_relu_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     return out, FastCache("affine_relu_forward_fast", *cache, _passed(out))
 
 
-@takes(cache=_AFFINE, dout="(N, M)")
+@takes(cache=_AFFINE, dout="(N, M)", need_dx="flag")
 def affine_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.affine_relu_backward`."""
     return _affine_backward(dout, need_dx, *cache)
@@ -444,7 +444,7 @@ def affine_bn_relu_forward_fast(
     return out, FastCache("affine_bn_relu_forward_fast", (*affine, None), batchnorm)
 
 
-@takes(cache="affine, batchnorm", dout="(N, M)")
+@takes(cache="affine, batchnorm", dout="(N, M)", need_dx="flag")
 def affine_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.affine_bn_relu_backward`."""
     affine, batchnorm = cache
@@ -463,7 +463,7 @@ def conv_relu_forward_fast(
     return out, FastCache("conv_relu_forward_fast", *cache)
 
 
-@takes(cache=_CONV, dout="(N, F, H_out, W_out)")
+@takes(cache=_CONV, dout="(N, F, H_out, W_out)", need_dx="flag")
 def conv_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_relu_backward`."""
     return _conv_backward(dout, need_dx, *cache)
@@ -484,7 +484,7 @@ def conv_bn_relu_forward_fast(
     return out, FastCache("conv_bn_relu_forward_fast", conv, batchnorm)
 
 
-@takes(cache="conv, batchnorm", dout="(N, F, H_out, W_out)")
+@takes(cache="conv, batchnorm", dout="(N, F, H_out, W_out)", need_dx="flag")
 def conv_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_bn_relu_backward`."""
     conv, batchnorm = cache
@@ -518,7 +518,7 @@ def conv_relu_pool_forward_fast(
     return out, FastCache("conv_relu_pool_forward_fast", conv, pool)
 
 
-@takes(cache="conv, pool", dout="(N, F, H_out, W_out)")
+@takes(cache="conv, pool", dout="(N, F, H_out, W_out)", need_dx="flag")
 def conv_relu_pool_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_relu_pool_backward`."""
     conv, pool = cache

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import fast_layers
-from ._arguments import Array, takes
+from ._arguments import Array, flag, takes
 from .conv_layers import (
     conv_backward_naive,
     conv_forward_naive,
@@ -51,6 +51,7 @@ def _follows_cache(chain: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(chain)
     def backward(dout: Array, cache: Any, need_dx: bool = True) -> Any:
+        need_dx = flag("need_dx", need_dx)
         if isinstance(cache, fast_layers.FastCache):
             return twin(dout, cache, need_dx=need_dx)
         return chain(dout, cache, need_dx)
@@ -416,3 +417,19 @@ def conv_relu_pool_backward(
     da = relu_backward(dactivated, relu_cache)
     dx, dw, db = conv_backward_naive(da, conv_cache)
     return (dx if need_dx else None), dw, db
+
+
+def _checks_fast(sandwich: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the argument `fast` of a forward function."""
+
+    @functools.wraps(sandwich)
+    def forward(*args: Any, fast: bool = True, **kwargs: Any) -> Any:
+        return sandwich(*args, fast=flag("fast", fast), **kwargs)
+
+    return forward
+
+
+# Here and not above each function, where readers would ask what it is for.
+for _name in __all__:
+    if _name.endswith("_forward"):
+        globals()[_name] = _checks_fast(globals()[_name])

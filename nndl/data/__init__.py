@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .._arguments import one_of
+from .._arguments import flag, one_of
 from . import _records, cifar10, photographs, shapes
 
 __all__ = ["NAMES", "load", "photograph"]
@@ -75,6 +75,7 @@ def load(
         )
     else:
         one_of("name", name, *NAMES)
+    subtract_mean = flag("subtract_mean", subtract_mean)
     layout = _LAYOUTS[name]
     ranges = layout.ranges(num_train=num_train, num_val=num_val, num_test=num_test)
     blocks = _shapes_blocks() if name == "shapes" else cifar10.blocks()
