@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._arguments import Array, as_float_array, number, one_of, whole_number
+from ._arguments import Array, as_float_array, flag, number, one_of, shown, whole_number
 
 Params = dict[str, Array]
 Shape = tuple[int, ...]
+
+#: Of a layer, an image or a filter. Products of two sizes still fit into 64 bits.
+LARGEST_SIZE = 2**31 - 1
 
 
 class Network:
@@ -41,7 +45,7 @@ class Network:
         self.dropout_params: list[dict[str, Any]] = []
         self.reg = number("reg", reg, at_least=0)
         self.dtype = _float_type(dtype)
-        self.fast = bool(fast)
+        self.fast = flag("fast", fast)
 
     def _add_weights(
         self, i: int, shape: Shape, weight_scale: float | str, rng: Any
@@ -49,6 +53,8 @@ class Network:
         """Draw ``W{i}`` from a normal distribution, (D, M) for an affine layer or
         (F, C, HH, WW) for a convolution, and set ``b{i}`` to 0."""
         is_affine = len(shape) == 2
+        if math.prod(shape) * np.dtype(np.float64).itemsize > sys.maxsize:
+            raise MemoryError(f"no memory for `W{i}`, whose shape would be {shape}.")
         inputs = shape[0] if is_affine else math.prod(shape[1:])  # of one unit
         outputs = shape[1] if is_affine else shape[0]
         if isinstance(weight_scale, str):
@@ -88,13 +94,20 @@ class Network:
             param["mode"] = mode
 
     def _as_input(self, X: Any, shape: Shape | None = None) -> Array:
-        """Return a minibatch in the network's float type, after checking the shape of
-        an example if one is given."""
+        """Return a minibatch in the network's float type, after checking that an example
+        has the shape given or, if none is, as many numbers as ``W1`` has rows."""
         X = as_float_array("X", X).astype(self.dtype, copy=False)
         if shape is not None and X.shape[1:] != shape:
             raise ValueError(
                 f"`X` must have shape (N, {', '.join(map(str, shape))}), but its shape is {X.shape}."
             )
+        if shape is None:
+            D = len(self.params["W1"])
+            if X.ndim == 0 or math.prod(X.shape[1:]) != D:
+                raise ValueError(
+                    f"`X` must have shape (N, d_1, ..., d_k) with {D} numbers in an example, but its "
+                    f"shape is {X.shape}."
+                )
         return X
 
     def _add_l2(self, grads: Params) -> float:
@@ -109,10 +122,20 @@ class Network:
         return penalty
 
 
+def size(name: str, value: Any) -> int:
+    """Return the size of a layer: an integer from 1 on, as long as arrays may be."""
+    result = whole_number(name, value, at_least=1)
+    if result > LARGEST_SIZE:
+        raise ValueError(
+            f"`{name}` must be at most {LARGEST_SIZE}, but is {shown(result)}."
+        )
+    return result
+
+
 def _float_type(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         found = np.dtype(dtype)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(
             f"`dtype` must be float32 or float64, but is {dtype!r}."
         ) from error

@@ -12,7 +12,8 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from ._arguments import number, whole_number
+from ._arguments import number, shown
+from ._networks import size
 from ._windows import conv_windows, pool_windows
 
 Shape = tuple[int, ...]
@@ -67,7 +68,7 @@ def plan(spec: str, input_dim: Shape, num_classes: int) -> list[Layer]:
     """
     if not isinstance(spec, str):
         raise TypeError(
-            f"`spec` must be a string such as 'conv 32 - relu - pool', but is {spec!r}."
+            f"`spec` must be a string such as 'conv 32 - relu - pool', but is {shown(spec)}."
         )
     layers: list[Layer] = []
     shape, i = input_dim, 0  # i counts the layers with weights
@@ -133,7 +134,9 @@ def _value(name: str, digits: str) -> float:
     if name == "KEEP":
         return number(name, value, above=0, at_most=1)
     try:
-        return whole_number(name, value, at_least=0 if name == "P" else 1)
+        if name == "P" and value == 0:
+            return 0
+        return size(name, value)
     except TypeError as error:
         raise ValueError(error) from None
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _twins
-from ._arguments import Array, one_of, whole_number
-from ._networks import Network, Params
+from ._arguments import Array, flag, one_of, shown, whole_number
+from ._networks import Network, Params, size
 from ._random import RandomSource, random_generator
 from ._spec import Layer, plan
 from ._windows import conv_windows, pool_windows
@@ -96,16 +96,16 @@ class ThreeLayerConvNet(Network):
     ) -> None:
         super().__init__(reg, dtype, fast)
         self.input_dim = _image_shape(input_dim)
-        F = whole_number("num_filters", num_filters, at_least=1)
-        size = whole_number("filter_size", filter_size, at_least=1)
-        M = whole_number("hidden_dim", hidden_dim, at_least=1)
-        num_classes = whole_number("num_classes", num_classes, at_least=1)
-        self.use_batchnorm = bool(use_batchnorm)
+        F = size("num_filters", num_filters)
+        K = size("filter_size", filter_size)
+        M = size("hidden_dim", hidden_dim)
+        num_classes = size("num_classes", num_classes)
+        self.use_batchnorm = flag("use_batchnorm", use_batchnorm)
         rng = random_generator(rng)
 
-        self.conv_param = {"stride": 1, "pad": (size - 1) // 2}
+        self.conv_param = {"stride": 1, "pad": (K - 1) // 2}
         self.pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
-        filters = (F, self.input_dim[0], size, size)
+        filters = (F, self.input_dim[0], K, K)
         *_, H, W = conv_windows((1, *self.input_dim), filters, self.conv_param)
         *_, H, W = pool_windows((1, F, H, W), self.pool_param)
 
@@ -289,7 +289,7 @@ class ConvNet(Network):
     ) -> None:
         super().__init__(reg, dtype, fast)
         self.input_dim = _image_shape(input_dim)
-        num_classes = whole_number("num_classes", num_classes, at_least=1)
+        num_classes = size("num_classes", num_classes)
         self.loss_name = one_of("loss", loss, "softmax", "svm")
         if seed is not None:
             seed = whole_number("seed", seed, at_least=0)
@@ -430,7 +430,7 @@ def _image_shape(input_dim: Any) -> tuple[int, int, int]:
     """Check that `input_dim` is the shape of an image."""
     if not isinstance(input_dim, Sequence) or len(input_dim) != 3:
         raise TypeError(
-            f"`input_dim` must be three integers, (C, H, W), but is {input_dim!r}."
+            f"`input_dim` must be three integers, (C, H, W), but is {shown(input_dim)}."
         )
-    C, H, W = (whole_number("input_dim", size, at_least=1) for size in input_dim)
+    C, H, W = (size("input_dim", pixels) for pixels in input_dim)
     return C, H, W

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _twins
-from ._arguments import Array, number, one_of, whole_number
-from ._networks import Network, Params
+from ._arguments import Array, flag, number, one_of, shown, whole_number
+from ._networks import Network, Params, size
 from ._random import RandomSource, random_generator
 
 __all__ = ["FullyConnectedNet", "TwoLayerNet"]
@@ -72,9 +72,9 @@ class TwoLayerNet(Network):
         fast: bool = True,
     ) -> None:
         super().__init__(reg, dtype, fast)
-        input_dim = whole_number("input_dim", input_dim, at_least=1)
-        hidden_dim = whole_number("hidden_dim", hidden_dim, at_least=1)
-        num_classes = whole_number("num_classes", num_classes, at_least=1)
+        input_dim = size("input_dim", input_dim)
+        hidden_dim = size("hidden_dim", hidden_dim)
+        num_classes = size("num_classes", num_classes)
         rng = random_generator(rng)
         self._add_weights(1, (input_dim, hidden_dim), weight_scale, rng)
         self._add_weights(2, (hidden_dim, num_classes), weight_scale, rng)
@@ -189,7 +189,7 @@ class FullyConnectedNet(Network):
         self.normalization = one_of(
             "normalization", normalization, None, "batchnorm", "layernorm"
         )
-        if use_batchnorm:
+        if flag("use_batchnorm", use_batchnorm):
             if self.normalization == "layernorm":
                 raise ValueError(
                     "`use_batchnorm` contradicts `normalization`, which is 'layernorm'."
@@ -312,12 +312,12 @@ class FullyConnectedNet(Network):
 
 def _sizes(input_dim: int, hidden_dims: Iterable[int], num_classes: int) -> list[int]:
     """Return the number of units between layers, from the input to the scores."""
-    if not isinstance(hidden_dims, Iterable):
+    if not isinstance(hidden_dims, Iterable) or isinstance(hidden_dims, str):
         raise TypeError(
-            f"`hidden_dims` must be a list of integers, but is {hidden_dims!r}."
+            f"`hidden_dims` must be a list of integers, but is {shown(hidden_dims)}."
         )
     return [
-        whole_number("input_dim", input_dim, at_least=1),
-        *(whole_number("hidden_dims", size, at_least=1) for size in hidden_dims),
-        whole_number("num_classes", num_classes, at_least=1),
+        size("input_dim", input_dim),
+        *(size("hidden_dims", units) for units in hidden_dims),
+        size("num_classes", num_classes),
     ]
