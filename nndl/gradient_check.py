@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, as_float_array, number, whole_number
+from ._arguments import (
+    Array,
+    as_float_array,
+    as_function,
+    as_numbers,
+    flag,
+    number,
+    whole_number,
+)
 from ._random import RandomSource, random_generator
 
 __all__ = [
@@ -81,14 +89,15 @@ def eval_numerical_gradient(
     Raises
     ------
     TypeError
-        If `x` is not an array of floats.
+        If `x` is not an array of floats, or `f` is no function or returns no numbers.
     ValueError
-        If `x` is read-only, or `h` is not above 0.
+        If `x` is read-only, `h` is not above 0, or `f` returns more than one number.
     """
-    h = _check(x, h)
+    h = _check(f, x, h)
+    verbose = flag("verbose", verbose)
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
-        gradient[index] = (_nudged(f, x, index, h) - _nudged(f, x, index, -h)) / (2 * h)
+        gradient[index] = _slope(f, x, index, h)
         if verbose:
             print(index, gradient[index])
     return gradient
@@ -122,16 +131,17 @@ def eval_numerical_gradient_array(
     Raises
     ------
     TypeError
-        If `x` is not an array of floats.
+        If `x` is not an array of floats, or `f` is no function or returns no numbers.
     ValueError
         If `x` is read-only, `h` is not above 0, or `df` has another shape than
         ``f(x)``.
     """
-    h = _check(x, h)
-    shape = np.shape(f(x))
-    if np.shape(df) != shape:
+    h = _check(f, x, h)
+    df = as_numbers("df", df)
+    shape = as_numbers("f(x)", f(x)).shape
+    if df.shape != shape:
         raise ValueError(
-            f"`df` must have the shape of f(x), {shape}, but its shape is {np.shape(df)}."
+            f"`df` must have the shape of f(x), {shape}, but its shape is {df.shape}."
         )
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
@@ -175,14 +185,14 @@ def grad_check_sparse(
     Raises
     ------
     TypeError
-        If `x` is not an array of floats.
+        If `x` is not an array of floats, or `f` is no function or returns no numbers.
     ValueError
         If `x` is read-only or empty, `h` is not above 0, `num_checks` is less than 1,
         or `analytic_grad` has another shape than `x`.
     """
-    h = _check(x, h)
+    h = _check(f, x, h)
     num_checks = whole_number("num_checks", num_checks, at_least=1)
-    analytic_grad = np.asarray(analytic_grad)
+    analytic_grad = as_numbers("analytic_grad", analytic_grad)
     if analytic_grad.shape != x.shape:
         raise ValueError(
             f"`analytic_grad` must have the shape of `x`, {x.shape}, but its shape is "
@@ -195,7 +205,7 @@ def grad_check_sparse(
     errors = []
     for flat in random_generator(rng).choice(x.size, num_checks):
         index = tuple(int(i) for i in np.unravel_index(flat, x.shape))
-        numeric = (_nudged(f, x, index, h) - _nudged(f, x, index, -h)) / (2 * h)
+        numeric = _slope(f, x, index, h)
         error = rel_error(numeric, analytic_grad[index])
         print(
             f"numerical: {numeric:f} analytic: {analytic_grad[index]:f}, relative error: {error:e}"
@@ -204,7 +214,8 @@ def grad_check_sparse(
     return float(np.max(errors))
 
 
-def _check(x: Array, h: float) -> float:
+def _check(f: Callable[[Array], Any], x: Array, h: float) -> float:
+    as_function("f", f)
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise TypeError(
@@ -217,6 +228,18 @@ def _check(x: Array, h: float) -> float:
     return number("h", h, above=0)
 
 
+def _slope(
+    f: Callable[[Array], Any], x: Array, index: tuple[int, ...], h: float
+) -> Any:
+    """Return the centred difference of a function with one number as its value."""
+    change = _nudged(f, x, index, h) - _nudged(f, x, index, -h)
+    if change.size != 1:
+        raise ValueError(
+            f"`f` must return one number, but returned an array of shape {change.shape}."
+        )
+    return change.reshape(()) / (2 * h)
+
+
 def _nudged(
     f: Callable[[Array], Any], x: Array, index: tuple[int, ...], step: float
 ) -> Any:
@@ -224,7 +247,10 @@ def _nudged(
     original = x[index]
     try:
         x[index] = original + step
+        value = as_numbers("f(x)", f(x))
+        # Integers would wrap around where the smaller is subtracted from the larger.
+        dtype = value.dtype if value.dtype.kind == "f" else np.float64
         # A copy, taken before the entry goes back: `f` may return `x` itself, or one array each time.
-        return np.array(f(x))
+        return np.array(value, dtype)
     finally:
         x[index] = original
