@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, number, whole_number
+from ._arguments import Array, as_numbers, number, shown, whole_number
 
 __all__ = [
     "PALETTE",
@@ -75,7 +75,8 @@ def show_images(
     Parameters
     ----------
     images : array, shape (N, C, H, W)
-        Pixels from 0 to 255, of any dtype; values outside are clipped. `C` is 1 or 3.
+        Pixels from 0 to 255, of any dtype; values outside are clipped, and NaN is black.
+        `C` is 1 or 3.
     titles : sequence of str, optional
         One for each image; an empty one takes no room.
     columns : int, optional
@@ -92,18 +93,23 @@ def show_images(
     ValueError
         If `images` is empty or has another shape, there are not as many titles as
         images, or `columns` or `size` is too small.
+    TypeError
+        If `images` is not of numbers, `titles` not of strings, or `columns` or `size` no
+        number.
     """
     import matplotlib.pyplot as plt
 
-    images = np.asarray(images)
+    images = as_numbers("images", images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or images.size == 0:
         raise ValueError(
             f"`images` must have shape (N, C, H, W) with C = 1 or 3, but its shape is {images.shape}."
         )
-    if titles is not None and len(titles) != len(images):
-        raise ValueError(
-            f"`titles` must hold {len(images)} titles, but holds {len(titles)}."
-        )
+    if titles is not None:
+        titles = _strings("titles", titles)
+        if len(titles) != len(images):
+            raise ValueError(
+                f"`titles` must hold {len(images)} titles, but holds {len(titles)}."
+            )
     columns = min(whole_number("columns", columns, at_least=1), len(images))
     size = number("size", size, above=0)
     rows = math.ceil(len(images) / columns)
@@ -112,7 +118,8 @@ def show_images(
     figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    pixels = np.nan_to_num(np.clip(np.rint(images), 0, 255), nan=0)
+    pixels = pixels.astype(np.uint8).transpose(0, 2, 3, 1)
     for i, (ax, image) in enumerate(zip(axes.flat, pixels, strict=False)):
         ax.imshow(
             image[..., 0] if image.shape[2] == 1 else image,
@@ -140,16 +147,18 @@ def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
     Returns
     -------
     array, shape (grid height, grid width, C)
-        Values from 0 to `ubound`; the padding and unused places are 0, a constant image
-        is ``ubound / 2``.
+        Values from 0 to `ubound`; the padding and unused places are 0, an image that is
+        constant or holds a NaN or an infinity is ``ubound / 2``.
 
     Raises
     ------
     ValueError
         If `Xs` is empty or has another number of axes, `padding` is negative or
         `ubound` not above 0.
+    TypeError
+        If `Xs` is not of numbers, or `padding` or `ubound` no number.
     """
-    Xs = np.asarray(Xs)
+    Xs = as_numbers("Xs", Xs)
     if Xs.ndim != 4 or Xs.size == 0:
         raise ValueError(
             f"`Xs` must have shape (N, H, W, C) and not be empty, but its shape is {Xs.shape}."
@@ -162,9 +171,9 @@ def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
     for i, image in enumerate(Xs):
         top, left = (i // side) * (H + padding), (i % side) * (W + padding)
         low, high = float(image.min()), float(image.max())
-        stretched = (
-            (image - low) / (high - low) if high > low else np.full(image.shape, 0.5)
-        )
+        stretched = np.full(image.shape, 0.5)
+        if 0 < high - low < math.inf:
+            stretched = (image - low) / (high - low)
         grid[top : top + H, left : left + W] = ubound * stretched
     return grid
 
@@ -180,9 +189,16 @@ def plot_training(solver: Any) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError
+        If `solver` has no histories.
     """
     import matplotlib.pyplot as plt
 
+    if not hasattr(solver, "loss_history"):
+        raise TypeError(f"`solver` must be a Solver, but is {shown(solver)}.")
     figure, (left, right) = plt.subplots(1, 2)
     losses = np.asarray(solver.loss_history)
     iterations = np.arange(1, len(losses) + 1)
@@ -238,16 +254,23 @@ def plot_progress(records: Sequence[Mapping[str, Any]]) -> Any:
     Raises
     ------
     ValueError
-        If there are no records, or one lacks an entry.
+        If there are no records, one lacks an entry, or an accuracy is not from 0 to 1.
+    TypeError
+        If `records` is no sequence of dicts, or an accuracy no number.
     """
     import matplotlib.pyplot as plt
 
+    records = _sequence("records", records, "dicts")
     if not records:
         raise ValueError("`records` must hold at least one record.")
     for record in records:
+        if not isinstance(record, Mapping):
+            raise TypeError(f"`records` must hold dicts, but holds {shown(record)}.")
         for key in ("chapter", "network", "shapes", "cifar10"):
             if key not in record:
                 raise ValueError(f"`records` has a record without {key!r}: {record}.")
+        for key in ("shapes", "cifar10"):
+            number(f"records[...][{key!r}]", record[key], at_least=0, at_most=1)
     figure, ax = plt.subplots(figsize=(7, 1.2 + 0.6 * len(records)))
     rows = np.arange(len(records))
     notes = sorted({record.get("cifar10_note", "") for record in records} - {""})
@@ -295,17 +318,29 @@ def draw_graph(
     Raises
     ------
     ValueError
-        If there are no nodes, or an edge names one that is not there.
+        If there are no nodes, or an edge names one that is not there, or leads to where
+        it begins.
+    TypeError
+        If `nodes` is no dict of strings and pairs of numbers, `edges` no sequence of
+        four strings each, or `ax` no Axes.
     """
     import matplotlib.pyplot as plt
 
-    if not nodes:
-        raise ValueError("`nodes` must hold at least one node.")
-    for name in (name for edge in edges for name in edge[:2]):
-        if name not in nodes:
+    _check_nodes(nodes)
+    edges = _sequence("edges", edges, "(from, to, value, gradient)")
+    for edge in edges:
+        start, end, _, _ = _edge(edge)
+        for name in (start, end):
+            if name not in nodes:
+                raise ValueError(
+                    f"`edges` names the node {name!r}, which is not in `nodes`."
+                )
+        if tuple(nodes[start]) == tuple(nodes[end]):
             raise ValueError(
-                f"`edges` names the node {name!r}, which is not in `nodes`."
+                f"`edges` must lead from one place to another, but one leads from {start!r} to {end!r}."
             )
+    if not isinstance(ax, plt.Axes | None):
+        raise TypeError(f"`ax` must be a matplotlib Axes or None, but is {shown(ax)}.")
     if ax is None:
         _, ax = plt.subplots()
     xs, ys = zip(*nodes.values(), strict=True)
@@ -345,3 +380,45 @@ def draw_graph(
                 color=PALETTE[colour],
             )
     return ax.figure
+
+
+def _sequence(name: str, value: Any, of: str) -> Sequence[Any]:
+    """Return a list or the like as one, after checking that it is no text."""
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        raise TypeError(f"`{name}` must be a sequence of {of}, but is {shown(value)}.")
+    return list(value)
+
+
+def _strings(name: str, value: Any) -> Sequence[str]:
+    found = _sequence(name, value, "strings")
+    for one in found:
+        if not isinstance(one, str):
+            raise TypeError(f"`{name}` must hold strings, but holds {shown(one)}.")
+    return found
+
+
+def _check_nodes(nodes: Any) -> None:
+    """Check that `nodes` is a dict of texts and the places of the nodes."""
+    if not isinstance(nodes, Mapping):
+        raise TypeError(f"`nodes` must be a dict, but is {shown(nodes)}.")
+    if not nodes:
+        raise ValueError("`nodes` must hold at least one node.")
+    for name, place in nodes.items():
+        if not isinstance(name, str):
+            raise TypeError(f"`nodes` must have texts as keys, but has {shown(name)}.")
+        if not isinstance(place, Iterable) or len(tuple(place)) != 2:
+            raise TypeError(
+                f"`nodes` must have places (x, y), but {name!r} is at {shown(place)}."
+            )
+        for coordinate in place:
+            number(f"nodes[{name!r}]", coordinate)
+
+
+def _edge(edge: Any) -> tuple[str, str, str, str]:
+    found = tuple(edge) if isinstance(edge, Iterable) else ()
+    if len(found) != 4 or not all(isinstance(one, str) for one in found):
+        raise TypeError(
+            f"`edges` must hold four strings each, (from, to, value, gradient), but one is "
+            f"{shown(edge)}."
+        )
+    return found
