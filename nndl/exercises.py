@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ._arguments import as_path
+
 __all__ = ["write_exercises"]
 
 _EXERCISE = re.compile(
@@ -63,15 +65,17 @@ def write_exercises(
         If there are no chapters.
     FileExistsError
         If one of the notebooks exists already; then nothing is written.
+    TypeError
+        If `folder` or `chapters` is no path.
     """
-    where = _chapters() if chapters is None else Path(chapters)
+    folder = as_path("folder", folder)
+    where = _chapters() if chapters is None else as_path("chapters", chapters)
     sources = sorted(where.glob("[0-9][0-9]-*.ipynb"))
     if not sources:
         raise FileNotFoundError(
             f"There are no chapters in {where}. The exercises are made from the book's notebooks: name "
             "their folder, book/chapters in a copy of the project."
         )
-    folder = Path(folder)
     made = {folder / source.name: exercise_notebook(source) for source in sources}
     there = [path.name for path in made if path.exists()]
     if there:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .._arguments import number
+from .._arguments import as_function, as_text, number
 from . import _examination, specifications
 from ._result import Result, level_of
 from ._specification import Specification
@@ -53,15 +53,16 @@ def check(
         If no function of that name is known, `hint` is not 1, 2 or 3, or `time_limit` is
         not above 0.
     TypeError
-        If `function` or `forward` cannot be called.
+        If `function` or `forward` cannot be called, or `name` is no string.
     """
-    if not callable(function):
-        raise TypeError(f"`function` must be a function, but is {function!r}.")
-    if forward is not None and not callable(forward):
-        raise TypeError(f"`forward` must be a function, but is {forward!r}.")
+    as_function("function", function)
+    if forward is not None:
+        as_function("forward", forward)
+    if name is not None:
+        name = as_text("name", name)
     hint = level_of(hint)
     time_limit = number("time_limit", time_limit, above=0)
-    specification = specifications.find(str(name or getattr(function, "__name__", "")))
+    specification = specifications.find(name or str(getattr(function, "__name__", "")))
     if forward is None and specification.forward_name:
         forward = _beside(function, specification)
     return _examination.examine(specification, function, forward, hint, time_limit)

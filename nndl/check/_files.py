@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .._arguments import number, whole_number
+from .._arguments import as_path, number, whole_number
 from . import specifications
 from ._check import check
 from ._result import Finding, Result, level_of
@@ -68,7 +68,7 @@ def check_file(
         If its name does not end in ``.py``, no function in it has a known name, `hint` is
         not 1, 2 or 3, or a limit is not above 0.
     """
-    path = Path(path)
+    path = as_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix != ".py":

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .._arguments import as_path, as_text, flag
 from . import _records
 
 __all__ = ["CLASS_NAMES", "OFFICIAL_URL", "fetch", "find", "get_CIFAR10_data"]
@@ -114,6 +115,7 @@ def get_CIFAR10_data(
     FileNotFoundError
         If the data are absent.
     """
+    subtract_mean = flag("subtract_mean", subtract_mean)
     ranges = LAYOUT.ranges(
         num_training=num_training, num_validation=num_validation, num_test=num_test
     )
@@ -150,8 +152,14 @@ def fetch(
         If the archive cannot be downloaded or the files cannot be written.
     ValueError
         If the archive is not the official one.
+    TypeError
+        If `folder` is no path, or `url` no string.
     """
-    parent = Path(folder or os.environ.get("NNDL_DATA") or _records.cache_folder())
+    url = as_text("url", url)
+    if folder is None:
+        parent = Path(os.environ.get("NNDL_DATA") or _records.cache_folder())
+    else:
+        parent = as_path("folder", folder)
     for place in (parent / _FOLDER, parent):
         if all(_is_whole(place / file) for file in _FILES):
             print(f"CIFAR-10 is already in {place}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._arguments import number
+from ..._arguments import as_function, number
 from ..._random import random_generator
 from .._result import Result, level_of
 from ._examination import Examination
@@ -76,9 +76,8 @@ def check_gradients(
     >>> check_gradients(square, square_backward, np.array([1.0, 2.0, 3.0])).passed
     False
     """
-    for called, function in (("forward", forward), ("backward", backward)):
-        if not callable(function):
-            raise TypeError(f"`{called}` must be a function, but is {function!r}.")
+    as_function("forward", forward)
+    as_function("backward", backward)
     hint = level_of(hint)
     seconds = number("time_limit", time_limit, above=0)
     if not any(has_gradient(one) for one in inputs):

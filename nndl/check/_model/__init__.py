@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..._arguments import number
+from ..._arguments import as_numbers, number, shown
 from .._gradients._layer import has_gradient
 from .._result import Result, level_of
 from ._network import Network
@@ -61,22 +59,34 @@ def check_model(
     Raises
     ------
     ValueError
-        If `y` is given without `X` or is not as long, `hint` is not 1, 2 or 3, or
-        `time_limit` is not above 0.
+        If `X` is empty, `y` is given without it, is not as long or holds a negative
+        number, `hint` is not 1, 2 or 3, or `time_limit` is not above 0.
     TypeError
-        If `model` has no dict ``params`` of float arrays, or no method ``loss``.
+        If `model` has no dict ``params`` of float arrays, or no method ``loss``; or `X`
+        is not of numbers, or `y` not of integers.
     """
     level = level_of(hint)
     seconds = number("time_limit", time_limit, above=0)
     _check_model(model)
     if X is not None:
-        X = np.asarray(X)
+        X = as_numbers("X", X)
+        if X.ndim == 0 or len(X) == 0:
+            raise ValueError(
+                f"`X` must hold at least one example, but its shape is {X.shape}."
+            )
     if y is not None:
-        y = np.asarray(y)
+        y = as_numbers("y", y)
         if X is None or y.shape != X.shape[:1]:
             raise ValueError(
-                f"`y` must be one class for each example of `X`, but its shape is {y.shape}."
+                f"`y` must be one class for each example of `X`, but its shape is {y.shape}"
+                + (" and there is no `X`." if X is None else f" (X: {X.shape}).")
             )
+        if y.dtype.kind not in "iu":
+            raise TypeError(
+                f"`y` must be an array of integer classes, but its dtype is {y.dtype}."
+            )
+        if y.min() < 0:
+            raise ValueError(f"`y` must hold classes from 0 on, but holds {y.min()}.")
     state = State(model)
     try:
         findings, stages, notes = examine(Network(model, X, y, seconds, state))
@@ -92,6 +102,11 @@ def _check_model(model: Any) -> None:
         or not params
         or not all(has_gradient(one) for one in params.values())
     ):
-        raise TypeError("`model` must have a dict `params` of arrays of floats.")
+        raise TypeError(
+            f"`model` must have a dict `params` of arrays of floats, but is {shown(model)}"
+            + (f" with {shown(params)}." if params is not None else ".")
+        )
     if not callable(getattr(model, "loss", None)):
-        raise TypeError("`model` must have a method `loss`.")
+        raise TypeError(
+            f"`model` must have a method `loss`, but is {shown(model)} without one."
+        )
