@@ -380,7 +380,8 @@ def number(
             raise TypeError(f"`{name}` must be a number, but is {shown(value)}.")
         result = float(array)
     if not math.isfinite(result):
-        raise ValueError(f"`{name}` must be a finite number, but is {result}.")
+        came = shown(value) if type(value) is int else result
+        raise ValueError(f"`{name}` must be a finite number, but is {came}.")
     if not (at_least <= result <= at_most and above < result < below):
         bounds = [
             f"{word} {bound:g}"
@@ -465,9 +466,9 @@ def as_path(name: str, value: Any) -> Path:
         found = None
     if not isinstance(found, str):
         raise TypeError(f"`{name}` must be a path, but is {shown(value)}.")
-    if "\0" in found:
+    if not found or "\0" in found:
         raise ValueError(
-            f"`{name}` must be a path without null characters, but is {found!r}."
+            f"`{name}` must be a path, not empty and without null characters, but is {found!r}."
         )
     return Path(found)
 
@@ -478,7 +479,8 @@ class _Shown(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = 20
-        self.maxstring = self.maxother = self.maxlong = 200
+        self.maxstring = self.maxother = 200
+        self.maxlong = 60
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ._arguments import flag
+from ._arguments import flag, shown
 
 
 class Source:
@@ -45,7 +45,9 @@ def show(*functions: Callable[..., Any], docstring: bool = False) -> Source:
     """
     docstring = flag("docstring", docstring)
     if not functions:
-        raise TypeError("show() needs at least one function or class.")
+        raise TypeError(
+            "`functions` must not be empty: show() needs at least one function or class."
+        )
     return Source(
         "\n\n\n".join(_source_of(function, docstring) for function in functions)
     )
@@ -58,7 +60,10 @@ def _source_of(function: Callable[..., Any], docstring: bool) -> str:
     try:
         text = textwrap.dedent(inspect.getsource(function)).strip()
     except (OSError, TypeError) as error:
-        raise TypeError(f"there is no Python source for {function!r}.") from error
+        raise TypeError(
+            "`functions` must be written in Python, but there is no Python source for "
+            f"{shown(function)}."
+        ) from error
     return text if docstring else _without_docstrings(text)
 
 

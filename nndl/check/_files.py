@@ -67,15 +67,17 @@ def check_file(
     ValueError
         If its name does not end in ``.py``, no function in it has a known name, `hint` is
         not 1, 2 or 3, or a limit is not above 0.
+    TypeError
+        If `path` is no path, or a limit no number.
     """
     path = as_path("path", path)
+    hint = level_of(hint)
+    time_limit = number("time_limit", time_limit, above=0)
+    memory_limit = whole_number("memory_limit", memory_limit, at_least=1)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix != ".py":
         raise ValueError(f"`path` must name a Python file (.py), but is {path}.")
-    hint = level_of(hint)
-    time_limit = number("time_limit", time_limit, above=0)
-    memory_limit = whole_number("memory_limit", memory_limit, at_least=1)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "results.json"
         command = [

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .._arguments import whole_number
+from .._arguments import shown, whole_number
 from . import _render
 
 
@@ -114,14 +114,26 @@ class Result:
 
     @classmethod
     def from_dict(cls, told: dict[str, Any], hint: int = 2) -> Result:
-        """Return the result that `to_dict` has told."""
-        return cls(
-            told["name"],
-            tuple(Finding(**finding) for finding in told["findings"]),
-            tuple(Stage(**stage) for stage in told["stages"]),
-            tuple(told["notes"]),
-            hint,
-        )
+        """Return the result that `to_dict` has told.
+
+        Raises
+        ------
+        ValueError
+            If `told` is something else, or `hint` is not 1, 2 or 3.
+        """
+        hint = level_of(hint)
+        try:
+            return cls(
+                told["name"],
+                tuple(Finding(**finding) for finding in told["findings"]),
+                tuple(Stage(**stage) for stage in told["stages"]),
+                tuple(told["notes"]),
+                hint,
+            )
+        except (IndexError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"`told` must be what `to_dict` has told, but is {shown(told)}."
+            ) from error
 
     def __repr__(self) -> str:
         return _render.as_text(self)
