@@ -52,7 +52,7 @@ cdef extern from "kernels.h" nogil:
     void k_positive(...)
     void k_masked(...)
     void k_column_sums(...)
-    void k_all_finite(...)
+    void k_all_moderate(...)
 
 
 # ---- the instruction set ----
@@ -180,21 +180,22 @@ cdef double convolution_work(double N, const conv *g) noexcept nogil:
 def winograd_pays(x, w, idx pad, idx stride, int threads):
     """Whether Winograd's algorithm can take this layer and is quicker.
 
-    A NaN or an infinity would spread over its whole patch there: such input goes the direct way.
+    A NaN or an infinity would spread over its whole patch there, and sums on the way to a result that is finite could
+    overflow: such input goes the direct way.
     """
     F, C, KH, KW = w.shape
-    return stride == 1 and KH == KW and KH in (3, 5) and pad < KH and min(C, F) >= 16 and all_finite(w, 1) and all_finite(x, threads)
+    return stride == 1 and KH == KW and KH in (3, 5) and pad < KH and min(C, F) >= 16 and all_moderate(w, 1) and all_moderate(x, threads)
 
 
-def all_finite(x, int threads):
-    return _all_finite(x.reshape(-1), threads)
+def all_moderate(x, int threads):
+    return _all_moderate(x.reshape(-1), threads)
 
 
-def _all_finite(const floating[::1] x, int threads):
+def _all_moderate(const floating[::1] x, int threads):
     cdef idx n = x.shape[0], i
     cdef int yes = 1
     for i in prange(pieces(n, 16 * CHUNK), nogil=True, num_threads=crew(threads, n)):
-        k_all_finite(&x[i * 16 * CHUNK], min(16 * CHUNK, n - i * 16 * CHUNK), &yes)
+        k_all_moderate(&x[i * 16 * CHUNK], min(16 * CHUNK, n - i * 16 * CHUNK), &yes)
     return bool(yes)
 
 
@@ -249,7 +250,7 @@ def conv_forward(const floating[:, :, :, ::1] x, w, b, idx pad, idx stride, bint
 def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1] x, w, const uint8_t[:, :, :, ::1] passed,
                   const uint8_t[:, :, :, ::1] code, idx pad, idx stride, bint need_dx, int threads):
     """Return dx (or None), dw, db; `passed`: what a ReLU let pass, or `code`: the winners of the pool after it, or None."""
-    cdef bint winograd = winograd_pays(np.asarray(x), w, pad, stride, threads) and all_finite(np.asarray(dout), threads)
+    cdef bint winograd = winograd_pays(np.asarray(x), w, pad, stride, threads) and all_moderate(np.asarray(dout), threads)
     dtype = w.dtype
     cdef idx N = x.shape[0], F = w.shape[0], groups = min(N, GROUPS), i, n, end, size, step = 1, dU = 0, K, Fp
     cdef floating kind = 0

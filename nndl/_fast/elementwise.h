@@ -21,13 +21,16 @@ static void column_sums(const T *x, idx N, idx D, idx width, T *restrict sums)
         for (idx c = 0; c < width; c++) sums[c] += x[n * D + c];
 }
 
-/* *yes &= no NaN and no infinity among the n numbers: 0 times each is 0 */
-static void all_finite(const T *x, idx n, int *yes)
+/* *yes &= no NaN, no infinity, and no number so large that sums of products of two would overflow, among the n numbers:
+   times FAR each is finite, and times 0 then is 0 */
+#define FAR ((T)(T_BYTES == 4 ? 0x1p83 : 0x1p600)) /* 2^45 times FAR is no float any more, 2^424 times FAR no double */
+static void all_moderate(const T *x, idx n, int *yes)
 {
     vec a = {0}, b = {0};
     idx i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL) a += 0 * load(x + i), b += 0 * load(x + i + VL);
+    for (; i + 2 * VL <= n; i += 2 * VL) a += 0 * (FAR * load(x + i)), b += 0 * (FAR * load(x + i + VL));
     T rest = total(a + b);
-    for (; i < n; i++) rest += 0 * x[i];
+    for (; i < n; i++) rest += 0 * (FAR * x[i]);
     if (rest != 0) *yes = 0;
 }
+#undef FAR

@@ -39,7 +39,7 @@ typedef struct { double mean, var; } stats;
     KERNEL(positive, const T *, uint8_t *, idx)                                                                            \
     KERNEL(masked, const T *, const uint8_t *, T *, idx)                                                                   \
     KERNEL(column_sums, const T *, idx, idx, idx, T *)                                                                     \
-    KERNEL(all_finite, const T *, idx, int *)
+    KERNEL(all_moderate, const T *, idx, int *)
 
 #define POINTER(name, ...) void (*name)(__VA_ARGS__);
 #define TABLE(type, T)                                                                                                     \
@@ -84,4 +84,4 @@ void isa_use(int i);
 #define k_positive(a, ...) KERNEL_FOR(a, positive)(a, __VA_ARGS__)
 #define k_masked(a, ...) KERNEL_FOR(a, masked)(a, __VA_ARGS__)
 #define k_column_sums(a, ...) KERNEL_FOR(a, column_sums)(a, __VA_ARGS__)
-#define k_all_finite(a, ...) KERNEL_FOR(a, all_finite)(a, __VA_ARGS__)
+#define k_all_moderate(a, ...) KERNEL_FOR(a, all_moderate)(a, __VA_ARGS__)
