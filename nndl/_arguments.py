@@ -349,6 +349,10 @@ def _as_labels(name: str, declaration: str, value: Any, known: _Known) -> Array:
     return labels
 
 
+#: What float32 rounds to 0, like all below it.
+_VANISHING = float(np.finfo(np.float32).smallest_subnormal) / 2
+
+
 def number(
     name: str,
     value: Any,
@@ -382,7 +386,9 @@ def number(
     if not math.isfinite(result):
         came = shown(value) if type(value) is int else result
         raise ValueError(f"`{name}` must be a finite number, but is {came}.")
-    if not (at_least <= result <= at_most and above < result < below):
+    # A float32 array takes an eps of 1e-50 for 0, and would be divided by it.
+    vanishes = above == 0 < result <= _VANISHING
+    if not (at_least <= result <= at_most and above < result < below) or vanishes:
         bounds = [
             f"{word} {bound:g}"
             for word, bound in (
@@ -393,7 +399,10 @@ def number(
             )
             if math.isfinite(bound)
         ]
-        raise ValueError(f"`{name}` must be {' and '.join(bounds)}, but is {value}.")
+        hint = ", which is 0 in float32" if vanishes else ""
+        raise ValueError(
+            f"`{name}` must be {' and '.join(bounds)}, but is {value}{hint}."
+        )
     return result
 
 

@@ -117,9 +117,20 @@ class Network:
         for name in grads:
             if name.startswith("W") and self.reg:
                 W = self.params[name]
-                penalty += 0.5 * self.reg * float(np.sum(W * W))
+                penalty += 0.5 * self.reg * _sum_of_squares(W)
                 grads[name] += self.reg * W
         return penalty
+
+
+def _sum_of_squares(W: Array) -> float:
+    """Return the sum of the squares of all weights, also where one of these is too large
+    for the array's float type."""
+    with np.errstate(over="ignore"):
+        total = float(np.sum(W * W))
+    largest = float(np.abs(W).max()) if math.isinf(total) else 0.0
+    if 0 < largest < math.inf:
+        total = float(np.sum((W / largest) ** 2)) * largest * largest
+    return total
 
 
 def size(name: str, value: Any) -> int:
