@@ -162,22 +162,27 @@ def _masked(dout: Array, passed: Array) -> Array:
     return dx
 
 
+#: What dropout draws before it makes a part of its mask: few enough for a cache, and for
+#: one thread, which is not worth waking others.
+_NUMBERS_AT_ONCE = 1 << 14
+
+
 @compiled_twin_of(layers.dropout_forward)
 def dropout_forward_fast(x: Array, dropout_param: dict[str, Any]) -> tuple[Array, Any]:
     mode, p, rng = _dropout_settings(dropout_param)
     if mode == "test":
         return x, FastCache("dropout_forward_fast", None)
     (x,) = _ready(x)
-    drawn = np.asarray(rng.random(x.shape))
     mask, out = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
-    _kernels.dropout(
-        x.reshape(-1),
-        drawn.reshape(-1),
-        p,
-        mask.reshape(-1),
-        out.reshape(-1),
-        get_num_threads(),
-    )
+    # Drawn block by block: the numbers are float64, and as many as `x` has would take twice the
+    # room of a float32 array. A generator of another kind may begin anew at every call.
+    whole = type(rng) not in (np.random.Generator, np.random.RandomState)
+    block = max(x.size, 1) if whole else _NUMBERS_AT_ONCE
+    for start in range(0, x.size, block):
+        here = slice(start, start + block)
+        x_here, mask_here, out_here = (a.reshape(-1)[here] for a in (x, mask, out))
+        drawn = rng.random(x_here.size)
+        _kernels.dropout(x_here, drawn, p, mask_here, out_here, get_num_threads())
     return out, FastCache("dropout_forward_fast", mask)
 
 
