@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ from ._files import replacing
 
 #: Raised whenever a reader of older files could misunderstand a newer one.
 VERSION = 1
+
+#: What arrays may hold: NumPy's letters for booleans, integers, floats, complex numbers.
+NUMBERS = "biufc"
 
 _JSON = "checkpoint.json"
 _SUM = b"sha256:"
@@ -65,11 +69,6 @@ def signed(content: bytes) -> bytes:
     return content[:-64] + hashlib.sha256(content).hexdigest().encode()
 
 
-def _is_ours(data: bytes) -> bool:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return _JSON in archive.namelist()
-
-
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays and the facts of a checkpoint.
 
@@ -77,55 +76,83 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
     ------
     FileNotFoundError
         If there is no such file.
+    OSError
+        If it cannot be read.
     ValueError
         If it is no checkpoint, is cut off or damaged, or was written by a newer version
         of the package; which, the message says.
     """
-    data = Path(path).read_bytes()
     name = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        what = "a folder" if os.path.isdir(path) else "no ordinary file"
+        raise ValueError(f"{name} is not a checkpoint: it is {what}.")
+    data = Path(path).read_bytes()
     if not data.startswith(b"PK\x03\x04"):
         raise ValueError(f"{name} is not a checkpoint: it is no .npz file.")
     if data[-_SUM_LENGTH:-64] != _SUM:
-        if zipfile.is_zipfile(io.BytesIO(data)) and not _is_ours(data):
+        if _is_foreign(data):
             raise ValueError(f"{name} is not a checkpoint, but another kind of file.")
         raise ValueError(f"{name} is not a whole checkpoint: its end is missing.")
     if signed(data) != data:
         raise ValueError(f"{name} is damaged: its content does not match its checksum.")
+    # Whoever can write a file can also sign it, so nothing in it is taken on trust.
     try:
-        facts = _facts(data)
+        members = _members(data)
+        facts = json.loads(members.pop(_JSON))
         version = facts.pop("nndl checkpoint")
-        if version > VERSION:
-            raise ValueError(
-                f"{name} is a checkpoint of format {version}, but this version of nndl knows formats "
-                f"up to {VERSION}: it was written by a newer one."
-            )
-        return _arrays(data), facts
-    except (KeyError, TypeError, zipfile.BadZipFile, _NoArray) as error:
-        raise ValueError(f"{name} is damaged: {error}.") from error
+        is_newer = version > VERSION
+        arrays = {} if is_newer else {k: _array(k, m) for k, m in members.items()}
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(makes_no_sense(name, error)) from error
+    if is_newer:
+        raise ValueError(
+            f"{name} is a checkpoint of format {version}, but this version of nndl knows formats "
+            f"up to {VERSION}: it was written by a newer one."
+        )
+    return {member.removesuffix(".npy"): a for member, a in arrays.items()}, facts
 
 
-class _NoArray(Exception):
-    """A member is something else than numbers stored as they are."""
+def makes_no_sense(name: str, error: Exception) -> str:
+    """Return the sentence for a file that has its checksum, but cannot be understood."""
+    said = f"{type(error).__name__}: {error}"
+    return f"{name} is damaged: its content makes no sense ({said})."
 
 
-def _facts(data: bytes) -> dict[str, Any]:
+def _is_foreign(data: bytes) -> bool:
+    """Say whether a file is a whole archive, but not one of ours."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _JSON not in archive.namelist()
+    except Exception:
+        return False
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """Return what is in an archive, as far as it is stored as it is: what is compressed
+    may be a thousand times as large."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        facts: dict[str, Any] = json.loads(archive.read(_JSON))
-    return facts
+        members = archive.infolist()
+        stored = sum(member.file_size for member in members) <= len(data) and all(
+            member.compress_type == zipfile.ZIP_STORED
+            and member.compress_size == member.file_size
+            for member in members
+        )
+        if not stored or len({member.filename for member in members}) < len(members):
+            raise ValueError("it was not stored as checkpoints are")
+        return {member.filename: archive.read(member) for member in members}
 
 
-def _arrays(data: bytes) -> dict[str, Array]:
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for member in archive.infolist():
-            if member.filename == _JSON:
-                continue
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise _NoArray(f"{member.filename} is compressed")
-            try:
-                with archive.open(member) as file:
-                    array = np.lib.format.read_array(file, allow_pickle=False)
-            except ValueError as error:
-                raise _NoArray(f"{member.filename} is no array of numbers") from error
-            arrays[member.filename.removesuffix(".npy")] = array
-    return arrays
+def _array(name: str, content: bytes) -> Array:
+    """Return the array in a member, without a copy. What its header says is believed
+    once its length agrees."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError(f"{name} has an unknown format")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file, 1000)
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in NUMBERS or size != len(content) - file.tell():
+        raise ValueError(f"{name} is no array of numbers")
+    array = np.frombuffer(content, dtype, math.prod(shape), file.tell())
+    return array.reshape(shape, order="F" if is_fortran else "C")

@@ -6,13 +6,18 @@ and shapes) is only compared; what has changed since then is put back.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._arguments import Array
+from ._checkpoints import NUMBERS, makes_no_sense
+from ._interrupts import uninterrupted
+from ._networks import Network
 from ._random import random_generator
 
 #: What batch normalization learns without a gradient.
@@ -48,7 +53,8 @@ def fit_network(name: str, arrays: Mapping[str, Array], model: Any) -> None:
         If it has others.
     """
     prefixes = "params.", "bn_params."
-    expected = {key: array.shape for key, array in network_arrays(model).items()}
+    current = network_arrays(model)
+    expected = {key: array.shape for key, array in current.items()}
     found = {k: a.shape for k, a in arrays.items() if k.startswith(prefixes)}
     if found != expected:
         differing = sorted(set(expected.items()) ^ set(found.items()))
@@ -56,23 +62,36 @@ def fit_network(name: str, arrays: Mapping[str, Array], model: Any) -> None:
             f"{name} does not fit the network: they differ in "
             f"{', '.join(f'{key} {shape}' for key, shape in differing)}."
         )
+    for key, array in current.items():
+        if not np.can_cast(arrays[key].dtype, array.dtype, "same_kind"):
+            raise ValueError(
+                f"{name} does not fit the network: {key} must be {array.dtype}, but is "
+                f"{arrays[key].dtype}."
+            )
 
 
 def restore_network(arrays: Mapping[str, Array], model: Any) -> None:
-    """Give a network what it had learned."""
+    """Give a network what it had learned: all of it, or nothing."""
     current = network_arrays(model)
     learned = {key: arrays[key].astype(a.dtype) for key, a in current.items()}
-    model.params = {name: learned[f"params.{name}"] for name in model.params}
-    for i, bn_param in enumerate(getattr(model, "bn_params", [])):
-        for key in RUNNING:
-            bn_param[key] = learned[f"bn_params.{i}.{key}"]
+    with uninterrupted():
+        model.params = {name: learned[f"params.{name}"] for name in model.params}
+        for i, bn_param in enumerate(getattr(model, "bn_params", [])):
+            for key in RUNNING:
+                bn_param[key] = learned[f"bn_params.{i}.{key}"]
 
 
 # ---- a solver ------------------------------------------------------------------------
 
 
 def collect(solver: Any) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the arrays and the facts of a checkpoint."""
+    """Return the arrays and the facts of a checkpoint.
+
+    Raises
+    ------
+    TypeError
+        If there is something that a checkpoint cannot hold.
+    """
     arrays = network_arrays(solver.model)
     for name, w in solver.best_params.items():
         arrays[f"best_params.{name}"] = w
@@ -85,19 +104,50 @@ def collect(solver: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     arrays["order"] = solver._order
     optim: dict[str, dict[str, Any]] = {}
     for name, config in solver.optim_configs.items():
-        optim[name] = {}
+        optim[str(name)] = {}
         for key, value in config.items():
-            if isinstance(value, np.ndarray | np.generic):
-                arrays[f"optim.{name}.{key}"] = np.asarray(value)
+            what = f"optim_configs[{name!r}][{key!r}]"
+            if not isinstance(key, str):
+                raise TypeError(
+                    f"`{what}` must have a string for its key to be kept in a checkpoint."
+                )
+            if isinstance(value, np.ndarray):
+                arrays[f"{_optim_prefix(name)}{key}"] = value
+            elif isinstance(value, np.generic):
+                arrays[f"{_optim_prefix(name, 'number')}{key}"] = np.asarray(value)
             else:
-                optim[name][key] = _plain(f"optim_configs[{name!r}][{key!r}]", value)
+                optim[str(name)][key] = _plain(what, value)
+    rng = getattr(solver.model, "rng", None)
+    if not isinstance(rng, int | None) and rng not in _random_sources(solver):
+        raise TypeError(
+            f"`model.rng` must be one of NumPy's generators to be kept in a checkpoint, but is {rng!r}."
+        )
+    for what, array in arrays.items():
+        if np.asarray(array).dtype.kind not in NUMBERS:
+            raise TypeError(
+                f"`{what}` must be an array of numbers to be kept in a checkpoint."
+            )
     facts = {
         "made with": _made_with(solver),
         "progress": {name: getattr(solver, name) for name in _PROGRESS},
         "optim": optim,
-        "random": [_random_state(source) for source in _random_sources(solver)],
+        "random": [
+            _listed(_random_state(source)) for source in _random_sources(solver)
+        ],
     }
     return arrays, facts
+
+
+class _Training(NamedTuple):
+    """What a checkpoint says of a training, once it has been found to make sense."""
+
+    best_params: dict[str, Array]
+    best_bn_params: list[dict[str, Any]]
+    histories: dict[str, list[float]]
+    order: Array
+    optim_configs: dict[str, dict[str, Any]]
+    random_states: list[dict[str, Any]]
+    progress: dict[str, Any]
 
 
 def restore(
@@ -115,37 +165,126 @@ def restore(
     if "progress" not in facts:
         raise ValueError(f"{name} holds a network, but no training to go on with.")
     fit_network(name, arrays, solver.model)
-    now = _made_with(solver)
-    for what, before in facts["made with"].items():
-        if now[what] != before:
+    _fit_solver(name, arrays, facts, solver)
+    try:
+        training = _training(arrays, facts, solver)
+    except Exception as error:  # whatever a file that others made may hold
+        raise ValueError(makes_no_sense(name, error)) from error
+    with uninterrupted():
+        restore_network(arrays, solver.model)
+        for source, state in zip(
+            _random_sources(solver), training.random_states, strict=True
+        ):
+            _set_random_state(source, state)
+        solver.best_params = training.best_params
+        solver._best_bn_params = training.best_bn_params
+        solver._order = training.order
+        solver.optim_configs = training.optim_configs
+        for attribute, value in (training.histories | training.progress).items():
+            setattr(solver, attribute, value)
+
+
+def _fit_solver(
+    name: str, arrays: Mapping[str, Array], facts: Mapping[str, Any], solver: Any
+) -> None:
+    """Check that a checkpoint was made by a solver like this one."""
+    now, before = _made_with(solver), facts.get("made with")
+    if not isinstance(before, dict) or before.keys() != now.keys():
+        raise ValueError(f"{name} is damaged: it does not say what it was made with.")
+    for key, array in network_arrays(solver.model).items():
+        if _type(arrays[key]) != array.dtype:
             raise ValueError(
-                f"{name} was made with {what} {_said(before)}, but this Solver has {_said(now[what])}."
+                f"{name} was made with {key} in {_type(arrays[key])}, but this Solver has it in "
+                f"{array.dtype}."
             )
-    sources = list(_random_sources(solver))
-    states = facts["random"]
-    if [_kind(source) for source in sources] != [s["bit_generator"] for s in states]:
+    for what, value in before.items():
+        if now[what] != value:
+            raise ValueError(
+                f"{name} was made with {what} {value}, but this Solver has {now[what]}."
+            )
+    states = facts.get("random")
+    if not isinstance(states, list) or [_kind(s) for s in states] != [
+        _kind(_random_state(source)) for source in _random_sources(solver)
+    ]:
         raise ValueError(
             f"{name} was made with other kinds of random generators than this Solver's."
         )
 
-    restore_network(arrays, solver.model)
-    for source, state in zip(sources, states, strict=True):
-        _set_random_state(source, state)
-    solver.best_params = _under("best_params.", arrays)
-    solver._best_bn_params = [
+
+def _training(
+    arrays: Mapping[str, Array], facts: Mapping[str, Any], solver: Any
+) -> _Training:
+    """Read what a checkpoint says of a training. An exception of any kind says that it
+    makes no sense."""
+    params = solver.model.params
+    best_params = {}
+    if any(key.startswith("best_params.") for key in arrays):
+        best_params = {name: arrays[f"best_params.{name}"].copy("K") for name in params}
+    for name, w in best_params.items():
+        same = w.shape == params[name].shape and _type(w) == params[name].dtype
+        _check(same, f"best_params.{name}")
+    best_bn_params = [
         dict(bn_param) | _under(f"best_bn_params.{i}.", arrays)
         for i, bn_param in enumerate(getattr(solver.model, "bn_params", []))
-        if _under(f"best_bn_params.{i}.", arrays)
+        if best_params
     ]
+    histories = {}
     for history in _HISTORIES:
-        setattr(solver, history, arrays[history].tolist())
-    solver._order = arrays["order"]
-    solver.optim_configs = {
-        name: settings | _under(f"optim.{name}.", arrays)
-        for name, settings in facts["optim"].items()
+        _check(arrays[history].ndim == 1 and arrays[history].dtype.kind == "f", history)
+        histories[history] = arrays[history].tolist()
+    order, N = arrays["order"], len(solver.X_train)
+    is_permutation = order.shape == (N,) and (np.sort(order) == np.arange(N)).all()
+    _check(order.dtype.kind == "i" and (is_permutation or len(order) == 0), "order")
+    optim_configs = {
+        name: {k: _plain(k, v) for k, v in facts["optim"][str(name)].items()}
+        | _under(_optim_prefix(name), arrays)
+        | {k: a[()] for k, a in _under(_optim_prefix(name, "number"), arrays).items()}
+        for name in params
     }
-    for attribute in _PROGRESS:
-        setattr(solver, attribute, facts["progress"][attribute])
+    for source, state in zip(_random_sources(solver), facts["random"], strict=True):
+        _set_random_state(copy.deepcopy(source), state)
+    progress = {name: facts["progress"][name] for name in _PROGRESS}
+    for name, value in progress.items():
+        kind = float if name == "best_val_acc" else int
+        _check(type(value) is kind and value >= -1, name)
+    return _Training(
+        best_params, best_bn_params, histories, order, optim_configs,
+        facts["random"], progress,
+    )  # fmt: skip
+
+
+def _type(array: Array) -> np.dtype[Any]:
+    """Return an array's type. Its bytes may be in another order where a file comes from
+    another machine."""
+    return array.dtype.newbyteorder("=")
+
+
+def _check(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
+
+
+@contextlib.contextmanager
+def all_or_nothing(solver: Any) -> Iterator[None]:
+    """Put random numbers and running averages back to where they were, unless the block
+    takes the solver further before it ends."""
+    here = solver.iteration, solver._stock_taken_at
+    states = [(source, _random_state(source)) for source in _random_sources(solver)]
+    averages = [
+        (bn_param, {key: copy.copy(value) for key, value in bn_param.items()})
+        for bn_param in getattr(solver.model, "bn_params", [])
+    ]
+    try:
+        yield
+    except BaseException:
+        if here == (solver.iteration, solver._stock_taken_at):
+            with uninterrupted():
+                for source, state in states:
+                    _set_random_state(source, state)
+                for bn_param, before in averages:
+                    bn_param.clear()
+                    bn_param.update(before)
+        raise
 
 
 def _made_with(solver: Any) -> dict[str, Any]:
@@ -153,31 +292,51 @@ def _made_with(solver: Any) -> dict[str, Any]:
     rule = solver.update_rule
     return {
         "the network": type(solver.model).__name__,
+        **_network_settings(solver.model),
+        "training data": solver._fingerprints["train"],
+        "validation data": solver._fingerprints["val"],
         "the update rule": getattr(rule, "__name__", type(rule).__name__),
+        "optim_config": {name: str(v) for name, v in solver.optim_config.items()},
         **{name: getattr(solver, name) for name in _SETTINGS},
-        "training data": _fingerprint(solver.X_train, solver.y_train),
-        "validation data": _fingerprint(solver.X_val, solver.y_val),
     }
 
 
-def _fingerprint(X: Array, y: Array) -> list[Any]:
-    """Tell two sets of data apart by their shape, their labels and some examples."""
-    some = np.ascontiguousarray(X[:: max(len(X) // 50, 1)])
-    labels = np.ascontiguousarray(y)
-    return [list(X.shape), zlib.crc32(labels.tobytes()), zlib.crc32(some.tobytes())]
+def _network_settings(model: Any) -> dict[str, Any]:
+    """Return what a network of this package was made with, as far as its parameters do
+    not show it."""
+    if not isinstance(model, Network):
+        return {}
+    return {
+        "reg": model.reg,
+        "fast": model.fast,
+        "loss": getattr(model, "loss_name", "softmax"),
+        "layers": [layer.text for layer in getattr(model, "layers", [])],
+        "dropout": [[str(d.get("p")), d.get("seed")] for d in model.dropout_params],
+    }
 
 
-def _said(value: Any) -> str:
-    if isinstance(value, list):
-        return f"of shape {tuple(value[0])} (checksums {value[1]:x}, {value[2]:x})"
-    return str(value)
+def fingerprint(X: Array, y: Array) -> str:
+    """Tell two sets of data apart: by their shape and type, and the checksums of labels
+    and examples."""
+    examples = 0
+    for start in range(0, len(X), 1000):
+        some = np.ascontiguousarray(X[start : start + 1000])
+        examples = zlib.crc32(some.data, examples)
+    labels = zlib.crc32(np.ascontiguousarray(y).data)
+    return f"of shape {X.shape}, {X.dtype} (checksums {labels:x}, {examples:x})"
+
+
+def _optim_prefix(name: Any, kind: str = "") -> str:
+    """Return what begins the names of a parameter's arrays: no other parameter's begin
+    alike, even where there are dots in its name."""
+    quoted = str(name).replace("%", "%25").replace(".", "%2E")
+    return f"optim{kind}.{quoted}."
 
 
 def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
-    """Return copies of the arrays whose names begin with a prefix, without it; single
-    numbers as numbers."""
+    """Return copies of the arrays whose names begin with a prefix, without it."""
     return {
-        name.removeprefix(prefix): array[()] if array.ndim == 0 else array.copy()
+        name.removeprefix(prefix): array.copy("K")
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
@@ -194,32 +353,39 @@ def _plain(name: str, value: Any) -> Any:
 # ---- random numbers ------------------------------------------------------------------
 
 
-def _random_sources(solver: Any) -> Iterator[Any]:
-    """Return every generator that the run draws from; some may be the same."""
-    yield solver.rng
-    if getattr(solver.model, "rng", None) is not None:
-        yield random_generator(solver.model.rng)
-    for param in getattr(solver.model, "dropout_params", []):
-        if param.get("seed") is None and not isinstance(param.get("rng"), int):
-            yield random_generator(param.get("rng"))
+def _random_sources(solver: Any) -> list[Any]:
+    """Return every generator that the run may draw from: the Solver's, the network's,
+    its dropout layers', and NumPy's global state. An int seeds anew each time."""
+    dropout_params = getattr(solver.model, "dropout_params", [])
+    held = [
+        solver.rng,
+        getattr(solver.model, "rng", None),
+        *(param.get("rng") for param in dropout_params if isinstance(param, dict)),
+        random_generator(None),
+    ]
+    known = [
+        s for s in held if isinstance(s, np.random.Generator | np.random.RandomState)
+    ]
+    return list({id(source): source for source in known}.values())
 
 
-def _kind(source: Any) -> str:
-    return str(_random_state(source)["bit_generator"])
+def _kind(state: Any) -> Any:
+    return state.get("bit_generator") if isinstance(state, dict) else None
 
 
 def _random_state(source: Any) -> dict[str, Any]:
-    """Return a generator's state with its arrays as lists."""
     if isinstance(source, np.random.RandomState):
-        return _listed(source.get_state(legacy=False))
-    return _listed(source.bit_generator.state)
+        return dict(source.get_state(legacy=False))
+    return dict(source.bit_generator.state)
 
 
-def _set_random_state(source: Any, state: Mapping[str, Any]) -> None:
+def _set_random_state(source: Any, state: dict[str, Any]) -> None:
+    """Set a generator's state, in which arrays may be lists."""
+    state = _like(_random_state(source), state)
     if isinstance(source, np.random.RandomState):
-        source.set_state(_like(source.get_state(legacy=False), state))
+        source.set_state(state)
     else:
-        source.bit_generator.state = _like(source.bit_generator.state, state)
+        source.bit_generator.state = state
 
 
 def _listed(state: Any) -> Any:

@@ -7,13 +7,11 @@ only by its call ``next_w, config = rule(w, dw, config)``; see `nndl.fc_net` and
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import functools
 import math
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import numpy as np
 
 from . import _checkpoints, _solver_state, optim
 from ._arguments import Array, number, whole_number
+from ._interrupts import uninterrupted
 from ._random import RandomSource, random_generator
 
 __all__ = ["Solver", "load_checkpoint"]
@@ -128,16 +127,19 @@ class Solver:
         self.verbose = verbose
         self.num_train_samples = _sample_size("num_train_samples", num_train_samples)
         self.num_val_samples = _sample_size("num_val_samples", num_val_samples)
+        if checkpoint_name is not None:
+            checkpoint_name = _path("checkpoint_name", checkpoint_name)
         self.checkpoint_name = checkpoint_name
         self.checkpoint_every = _checkpoint_every(checkpoint_every, checkpoint_name)
         self.rng = random_generator(rng)
 
-        config = _settings(self.update_rule, optim_config)
-        self.optim_configs = {name: dict(config) for name in model.params}
+        self.optim_config = _settings(self.update_rule, optim_config)
+        self.optim_configs = {name: dict(self.optim_config) for name in model.params}
         self.iterations_per_epoch = max(len(self.X_train) // self.batch_size, 1)
         self.epoch = self.iteration = 0
         self._goal = self._stock_taken_at = 0
         self._unfinished = False
+        self._due: list[str] = []  # checkpoints to be written before the next step
         self._order = np.arange(0)
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
@@ -149,21 +151,30 @@ class Solver:
     def train(self) -> None:
         """Train for `num_epochs` epochs, then give the network its best parameters.
 
-        After an interruption, a further call completes the epochs begun; after
+        After an interruption, by Ctrl-C or by an error, a further call completes the
+        epochs begun: what was not done whole is undone, random numbers included, so that
+        the result is that of a training without interruption, to the last bit. After
         completion, it adds `num_epochs` more, from the best parameters on, with the
-        update rule's memory of the last step.
+        update rule's memory of the last step. Ctrl-C waits for a checkpoint that is being
+        written; one that could not be written is the first thing that a further call
+        does.
 
         Raises
         ------
         FloatingPointError
             If a loss is infinite or not a number. The histories keep everything up to
             then, and the network the parameters that gave that loss.
+        OSError
+            If a checkpoint cannot be written; the one before is still whole.
+        TypeError
+            If the update rule or the network holds what a checkpoint cannot.
         """
         from tqdm import tqdm
 
-        if not self._unfinished:
-            self._goal += self.num_epochs * self.iterations_per_epoch
-            self._unfinished = True
+        with uninterrupted():
+            if not self._unfinished:
+                self._goal += self.num_epochs * self.iterations_per_epoch
+                self._unfinished = True
         # A loss that is not finite is an error that says more than NumPy's warnings would.
         quiet = np.errstate(over="ignore", invalid="ignore")
         disable = None if self.verbose else True
@@ -173,14 +184,17 @@ class Solver:
                 total=self._goal, initial=self.iteration, leave=False, disable=disable
             ) as bar,
         ):
-            while self.iteration < self._goal or self._stock_is_due():
-                if self._stock_is_due():
+            while self._due or self.iteration < self._goal or self._stock_is_due():
+                if self._due:
+                    self._save(self._due[0])
+                    del self._due[0]
+                elif self._stock_is_due():
                     self._take_stock(bar)
                 else:
                     self._step(bar)
         if self.checkpoint_every is not None:
             self._save("last")
-        with _uninterrupted():
+        with uninterrupted():
             self.model.params = copy.deepcopy(self.best_params)
             if self._best_bn_params:
                 self.model.bn_params = copy.deepcopy(self._best_bn_params)
@@ -205,19 +219,20 @@ class Solver:
         ------
         FileNotFoundError
             If there is no such checkpoint.
+        OSError
+            If it cannot be read.
         ValueError
             If it is no checkpoint, is damaged, was written by a newer version of the
             package, or by a Solver with another network, other data or other settings;
             which, the message says. The Solver is left as it was.
+        TypeError
+            If `path` is no path.
         """
-        path = self.checkpoint_name if path is None else path
-        if path is None:
-            raise ValueError("`path` must be given where `checkpoint_name` is None.")
-        if not os.path.exists(path) and not os.fspath(path).endswith(".npz"):
-            path = f"{os.fspath(path)}_last.npz"
-        arrays, facts = _checkpoints.read(path)
-        _solver_state.restore(os.fspath(path), arrays, facts, self)
-        self._unfinished = True
+        where = self._checkpoint_to_resume(path)
+        arrays, facts = _checkpoints.read(where)
+        with uninterrupted():
+            _solver_state.restore(os.fspath(where), arrays, facts, self)
+            self._unfinished, self._due = True, []
 
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
@@ -271,12 +286,12 @@ class Solver:
 
     def _step(self, bar: Any) -> None:
         """Take one step on the next minibatch: of all parameters or, failing, of none."""
-        place = self.iteration % self.iterations_per_epoch
-        if place == 0:
-            self._order = self.rng.permutation(len(self.X_train))
-        batch = self._order[place * self.batch_size : (place + 1) * self.batch_size]
+        with _solver_state.all_or_nothing(self):
+            place = self.iteration % self.iterations_per_epoch
+            if place == 0:
+                self._order = self.rng.permutation(len(self.X_train))
+            batch = self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
-        with _restoring(getattr(self.model, "bn_params", [])):
             loss, grads = self.model.loss(self.X_train[batch], self.y_train[batch])
             if not math.isfinite(loss):
                 rates = {
@@ -288,18 +303,21 @@ class Solver:
                     f"{', '.join(str(rate or 'default') for rate in rates)}. A smaller learning rate "
                     f"or smaller initial weights may help."
                 )
-        with _uninterrupted():
-            params, configs = {}, {}
-            for name, w in self.model.params.items():
-                config = dict(self.optim_configs[name])
-                params[name], configs[name] = self.update_rule(w, grads[name], config)
-            self.model.params.update(params)
-            self.optim_configs.update(configs)
-            self.loss_history.append(float(loss))
-            self.iteration += 1
+            with uninterrupted():
+                params, configs = {}, {}
+                for name, w in self.model.params.items():
+                    config = dict(self.optim_configs[name])
+                    params[name], configs[name] = self.update_rule(
+                        w, grads[name], config
+                    )
+                self.model.params.update(params)
+                self.optim_configs.update(configs)
+                self.loss_history.append(float(loss))
+                self.iteration += 1
+                every = self.checkpoint_every
+                if every is not None and self.iteration % every == 0:
+                    self._due.append("last")
 
-        if self.checkpoint_every and self.iteration % self.checkpoint_every == 0:
-            self._save("last")
         bar.update()
         if self.verbose and (self.iteration - 1) % self.print_every == 0:
             bar.write(f"(Iteration {self.iteration} / {self._goal}) loss: {loss:f}")
@@ -311,45 +329,72 @@ class Solver:
 
     def _take_stock(self, bar: Any) -> None:
         """Take accuracies, keep the best parameters, and after an epoch decay the rate."""
-        train_acc = self.check_accuracy(
-            self.X_train, self.y_train, self.num_train_samples
-        )
-        val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
-        epoch_ends = self.iteration % self.iterations_per_epoch == 0
-        is_best = val_acc > self.best_val_acc
-        with _uninterrupted():
-            self._stock_taken_at = self.iteration
-            self.train_acc_history.append(train_acc)
-            self.val_acc_history.append(val_acc)
+        with _solver_state.all_or_nothing(self):
+            train_acc = self.check_accuracy(
+                self.X_train, self.y_train, self.num_train_samples
+            )
+            val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
+            epoch_ends = self.iteration % self.iterations_per_epoch == 0
+            is_best = val_acc > self.best_val_acc
             if is_best:
-                self.best_val_acc = val_acc
-                self.best_params = copy.deepcopy(self.model.params)
-                self._best_bn_params = copy.deepcopy(
-                    getattr(self.model, "bn_params", [])
-                )
-            if epoch_ends:
-                self.epoch += 1
-                for config in self.optim_configs.values():
-                    if "learning_rate" in config:
-                        config["learning_rate"] *= self.lr_decay
+                bn_params = getattr(self.model, "bn_params", [])
+                best = copy.deepcopy((self.model.params, bn_params))
+            with uninterrupted():
+                self._stock_taken_at = self.iteration
+                self.train_acc_history.append(train_acc)
+                self.val_acc_history.append(val_acc)
+                if is_best:
+                    self.best_val_acc = val_acc
+                    self.best_params, self._best_bn_params = best
+                if epoch_ends:
+                    self.epoch += 1
+                    for config in self.optim_configs.values():
+                        if "learning_rate" in config:
+                            config["learning_rate"] *= self.lr_decay
+                self._due += self._checkpoints_due(is_best, epoch_ends)
 
         if self.verbose:
             epochs = self._goal // self.iterations_per_epoch
             accuracies = f"train acc: {train_acc:f}; val_acc: {val_acc:f}"
             bar.write(f"(Epoch {self.epoch} / {epochs}) {accuracies}")
+
+    def _checkpoints_due(self, is_best: bool, epoch_ends: bool) -> list[str]:
+        """Return the names of the checkpoints to be written after taking stock."""
         if self.checkpoint_every is not None:
-            if is_best:
-                self._save("best")
-        elif self.checkpoint_name is not None and epoch_ends:
-            self._save(f"epoch_{self.epoch}")
+            return ["best"] if is_best else []
+        if self.checkpoint_name is not None and epoch_ends:
+            return [f"epoch_{self.epoch}"]
+        return []
+
+    @functools.cached_property
+    def _fingerprints(self) -> dict[str, str]:
+        """What tells these data from others."""
+        return {
+            "train": _solver_state.fingerprint(self.X_train, self.y_train),
+            "val": _solver_state.fingerprint(self.X_val, self.y_val),
+        }
 
     def _save(self, which: str) -> None:
         """Write a checkpoint: whole, or not at all."""
-        arrays, facts = _solver_state.collect(self)
-        _checkpoints.write(self._checkpoint_path(which), arrays, facts)
+        with uninterrupted():
+            arrays, facts = _solver_state.collect(self)
+            _checkpoints.write(self._checkpoint_path(which), arrays, facts)
 
     def _checkpoint_path(self, which: str) -> Path:
-        return Path(f"{os.fspath(self.checkpoint_name or '')}_{which}.npz")
+        return Path(f"{self.checkpoint_name or ''}_{which}.npz")
+
+    def _checkpoint_to_resume(self, path: str | os.PathLike[str] | None) -> Path:
+        if path is None:
+            if self.checkpoint_name is None:
+                raise ValueError(
+                    "`path` must be given where `checkpoint_name` is None."
+                )
+            return self._checkpoint_path("last")
+        checkpoint = _path("path", path)
+        last = Path(f"{checkpoint}_last.npz")
+        if checkpoint.exists() and not checkpoint.is_dir():
+            return checkpoint
+        return last if last.exists() or checkpoint.suffix != ".npz" else checkpoint
 
 
 def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
@@ -374,38 +419,6 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     arrays, _ = _checkpoints.read(path)
     _solver_state.fit_network(os.fspath(path), arrays, model)
     _solver_state.restore_network(arrays, model)
-
-
-@contextlib.contextmanager
-def _restoring(dicts: list[dict[str, Any]]) -> Iterator[None]:
-    """Put dicts back as they were if the block does not end well."""
-    before = [dict(entries) for entries in dicts]
-    try:
-        yield
-    except BaseException:
-        for entries, old in zip(dicts, before, strict=True):
-            entries.clear()
-            entries.update(old)
-        raise
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done, so that it is done whole."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(
-        handler
-    ):
-        yield  # only the main thread is interrupted
-        return
-    held_back: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *args: held_back.append(args))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if held_back:
-        handler(*held_back[0])
 
 
 def _images_and_labels(data: Mapping[str, Any], split: str) -> tuple[Array, Array]:
@@ -468,6 +481,13 @@ def _settings(
 
 def _sample_size(name: str, value: int | None) -> int | None:
     return None if value is None else whole_number(name, value, at_least=1)
+
+
+def _path(name: str, value: Any) -> Path:
+    try:
+        return Path(os.fsdecode(value))
+    except TypeError as error:
+        raise TypeError(f"`{name}` must be a path, but is {value!r}.") from error
 
 
 def _checkpoint_every(every: int | None, name: Any) -> int | None:

@@ -79,9 +79,9 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(rule, source, tmp_p
         step = broken._step
 
         def stop(bar, broken=broken, step=step, last=last):
-            step(bar)
             if broken.iteration == last:
                 raise Stop
+            step(bar)
 
         broken._step = stop
         with pytest.raises(Stop):
