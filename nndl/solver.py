@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 
 from . import _checkpoints, _solver_state, optim
-from ._arguments import Array, number, whole_number
+from ._arguments import (
+    Array,
+    as_array,
+    as_numbers,
+    as_path,
+    flag,
+    number,
+    shown,
+    whole_number,
+)
 from ._interrupts import uninterrupted
 from ._random import RandomSource, random_generator
 
@@ -116,7 +125,7 @@ class Solver:
         checkpoint_every: int | None = None,
         rng: RandomSource = None,
     ) -> None:
-        self.model = model
+        self.model = _network(model)
         self.X_train, self.y_train = _images_and_labels(data, "train")
         self.X_val, self.y_val = _images_and_labels(data, "val")
         self.update_rule = _resolve(update_rule)
@@ -124,11 +133,11 @@ class Solver:
         self.batch_size = whole_number("batch_size", batch_size, at_least=1)
         self.num_epochs = whole_number("num_epochs", num_epochs, at_least=1)
         self.print_every = whole_number("print_every", print_every, at_least=1)
-        self.verbose = verbose
+        self.verbose = flag("verbose", verbose)
         self.num_train_samples = _sample_size("num_train_samples", num_train_samples)
         self.num_val_samples = _sample_size("num_val_samples", num_val_samples)
         if checkpoint_name is not None:
-            checkpoint_name = _path("checkpoint_name", checkpoint_name)
+            checkpoint_name = as_path("checkpoint_name", checkpoint_name)
         self.checkpoint_name = checkpoint_name
         self.checkpoint_every = _checkpoint_every(checkpoint_every, checkpoint_name)
         self.rng = random_generator(rng)
@@ -162,8 +171,9 @@ class Solver:
         Raises
         ------
         FloatingPointError
-            If a loss is infinite or not a number. The histories keep everything up to
-            then, and the network the parameters that gave that loss.
+            If a loss is infinite or not a number, or a score is not when accuracies are
+            taken. The histories keep everything up to then, and the network the
+            parameters that gave that loss.
         OSError
             If a checkpoint cannot be written; the one before is still whole.
         TypeError
@@ -258,6 +268,8 @@ class Solver:
         ValueError, TypeError
             If `X` and `y` differ in length or are empty, `y` is not one label per
             image, or a number lies outside its range.
+        FloatingPointError
+            If a score is not a number, so that its image belongs to no class.
         """
         num_samples = _sample_size("num_samples", num_samples)
         batch_size = whole_number("batch_size", batch_size, at_least=1)
@@ -268,6 +280,12 @@ class Solver:
         correct = 0
         for start in range(0, len(X), batch_size):
             scores = self.model.loss(X[start : start + batch_size])
+            if np.isnan(scores).any():
+                raise FloatingPointError(
+                    f"the network's scores hold NaN after {self.iteration} iterations: its parameters, "
+                    "or the images, are not finite. A smaller learning rate or smaller initial weights "
+                    "may help."
+                )
             correct += int(
                 np.sum(scores.argmax(axis=1) == y[start : start + batch_size])
             )
@@ -390,7 +408,7 @@ class Solver:
                     "`path` must be given where `checkpoint_name` is None."
                 )
             return self._checkpoint_path("last")
-        checkpoint = _path("path", path)
+        checkpoint = as_path("path", path)
         last = Path(f"{checkpoint}_last.npz")
         if checkpoint.exists() and not checkpoint.is_dir():
             return checkpoint
@@ -415,15 +433,28 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
         If the file is no checkpoint, is damaged, was written by a newer version of the
         package, or holds other names or shapes than the network; the network is left as
         it was.
+    TypeError
+        If `path` is no path, or `model` no network.
     """
+    path, model = as_path("path", path), _network(model)
     arrays, _ = _checkpoints.read(path)
     _solver_state.fit_network(os.fspath(path), arrays, model)
     _solver_state.restore_network(arrays, model)
 
 
+def _network(model: Any) -> Any:
+    """Return what has all that a Solver asks of a network."""
+    params = getattr(model, "params", None)
+    if not isinstance(params, dict) or not callable(getattr(model, "loss", None)):
+        raise TypeError(
+            f"`model` must have a dict `params` and a method `loss`, but is {shown(model)}."
+        )
+    return model
+
+
 def _images_and_labels(data: Mapping[str, Any], split: str) -> tuple[Array, Array]:
     if not isinstance(data, Mapping):
-        raise TypeError(f"`data` must be a dict, but is {data!r}.")
+        raise TypeError(f"`data` must be a dict, but is {shown(data)}.")
     missing = [key for key in (f"X_{split}", f"y_{split}") if key not in data]
     if missing:
         raise ValueError(
@@ -434,7 +465,11 @@ def _images_and_labels(data: Mapping[str, Any], split: str) -> tuple[Array, Arra
 
 
 def _same_length(X_name: str, X: Any, y_name: str, y: Any) -> tuple[Array, Array]:
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_numbers(X_name, X), as_array(y_name, y)
+    if y.dtype.kind not in "iu":
+        raise TypeError(
+            f"`{y_name}` must be an array of integer class labels, but its dtype is {y.dtype}."
+        )
     if y.ndim != 1:
         raise ValueError(
             f"`{y_name}` must have shape (N,), but its shape is {y.shape}."
@@ -451,9 +486,10 @@ def _resolve(update_rule: str | UpdateRule) -> UpdateRule:
     if callable(update_rule):
         return update_rule
     rules = [name for name in optim.__all__ if not name.endswith("_fast")]
-    if update_rule not in rules:
+    if not isinstance(update_rule, str) or update_rule not in rules:
         raise ValueError(
-            f"`update_rule` must be a function or one of {', '.join(rules)}, but is {update_rule!r}."
+            f"`update_rule` must be a function or one of {', '.join(rules)}, but is "
+            f"{shown(update_rule)}."
         )
     twin: UpdateRule = getattr(optim, f"{update_rule}_fast")
     return twin
@@ -463,31 +499,32 @@ def _settings(
     update_rule: UpdateRule, optim_config: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return the update rule's settings, after checking that one of the package's own
-    knows them."""
+    takes them."""
     if optim_config is None:
         return {}
     if not isinstance(optim_config, Mapping):
-        raise TypeError(f"`optim_config` must be a dict, but is {optim_config!r}.")
+        raise TypeError(f"`optim_config` must be a dict, but is {shown(optim_config)}.")
     if update_rule in (getattr(optim, name) for name in optim.__all__):
-        known = update_rule(np.zeros(1), np.zeros(1), {})[1]
-        unknown = sorted(set(optim_config) - set(known))
+        nothing = np.zeros(1)
+        known = update_rule(nothing, nothing, {})[1]
+        unknown = sorted(str(key) for key in optim_config if key not in known)
         if unknown:
             raise ValueError(
                 f"`optim_config` must hold settings of the update rule, {', '.join(known)}, but holds "
                 f"{', '.join(unknown)}."
             )
+        memory = [key for key, value in known.items() if isinstance(value, np.ndarray)]
+        settings = {k: v for k, v in optim_config.items() if k not in memory}
+        try:
+            update_rule(nothing, nothing, settings)
+        except (TypeError, ValueError) as error:
+            message = str(error).replace("`config[", "`optim_config[")
+            raise type(error)(message) from error
     return dict(optim_config)
 
 
 def _sample_size(name: str, value: int | None) -> int | None:
     return None if value is None else whole_number(name, value, at_least=1)
-
-
-def _path(name: str, value: Any) -> Path:
-    try:
-        return Path(os.fsdecode(value))
-    except TypeError as error:
-        raise TypeError(f"`{name}` must be a path, but is {value!r}.") from error
 
 
 def _checkpoint_every(every: int | None, name: Any) -> int | None:
