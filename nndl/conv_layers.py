@@ -5,6 +5,9 @@ image of `C` channels, `H` by `W` pixels each, a minibatch an array `(N, C, H, W
 Convolution and pooling move a window over the image and do the same in every place;
 that is all there is to their loops. The normalizations are those of `nndl.layers`, over
 other axes.
+
+A NaN or an infinity reaches the outputs of all windows that hold it, and no others; a
+window that holds a NaN has NaN as its maximum, whose gradient the first NaN takes.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ one. The backward functions of affine and convolutional layers take ``need_dx=Fa
 which saves the work of a gradient that a network's first layer does not need, and return
 None for it. And arrays of different float types are computed in the wider one.
 
+NaN and infinity get as far as in the readable twin and no further, but nothing warns of
+them.
+
 Fresh memory costs more than filling it, so the memory of a large result is kept when
 the array dies, for the next one of its size; at most 512 MB wait so.
 """

@@ -5,6 +5,15 @@ backward one takes the gradient of the loss with respect to that output, `dout`,
 cache, and returns the gradients with respect to the forward function's inputs, in their
 order. A layer knows nothing else, least of all its neighbours, which is why layers can
 be chained freely.
+
+NaN and infinity are let in, and go as far as the formula carries them, with NumPy's
+warnings. ReLU keeps a NaN and gives it the gradient 0. Dropout hides none, for 0 times
+NaN is NaN. A normalization makes NaN of all numbers that share a mean with a NaN or an
+infinity, and batch normalization of their running averages, for good. The loss of a
+minibatch with a NaN among its scores is NaN, and so is softmax's with +infinity.
+Numbers that are finite give finite ones as long as sums over the minibatch, and for the
+normalizations sums of squares, fit into the float type: that is up to 1e18 in float32
+for any minibatch. Where squares do not fit, a normalized number is 0.
 """
 
 from __future__ import annotations
@@ -527,6 +536,9 @@ def svm_loss(x: Array, y: Array) -> tuple[float, Array]:
 
     .. math:: L = \frac{1}{N} \sum_n \sum_{j \ne y_n} \max(0,\; x_{nj} - x_{n y_n} + 1)
 
+    The loss is finite as long as the sum is. A NaN counts as no violated margin: it
+    makes the loss NaN, and its gradient is 0.
+
     Parameters
     ----------
     x : array, shape (N, C)
@@ -574,7 +586,8 @@ def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
 
     Each row's largest score is subtracted first, which changes no probability and keeps
     every exponential at most 1, so the loss is finite as long as the scores'
-    differences are.
+    differences, summed over the minibatch, are. A score of -infinity is a probability
+    of 0.
 
     Parameters
     ----------

@@ -5,6 +5,11 @@ settings and of the rule's memory (velocities, averages); what is missing is fil
 so the config returned by one step is what the next step needs. `w` and `dw` are never
 changed; `config` is.
 
+A NaN or an infinity in `dw` goes into `w` and into the rule's memory, where a NaN stays
+for good. A gradient whose square overflows (from 2e19 on in float32) makes the average
+of `rmsprop` and `adam` infinite, for good too, and from then on the parameter stays
+where it is.
+
 The rules whose names end in ``_fast`` are compiled: same signature, same results to the
 last bit. They update the arrays in `config` in place where the layout allows it.
 """
