@@ -45,7 +45,8 @@ def write(path: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> 
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         text = json.dumps({"nndl checkpoint": VERSION, **facts})
-        archive.writestr(_JSON, text)
+        # Without the time of day: the same training makes the same file.
+        archive.writestr(zipfile.ZipInfo(_JSON), text)
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)

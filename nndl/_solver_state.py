@@ -354,15 +354,16 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _random_sources(solver: Any) -> list[Any]:
-    """Return every generator that the run may draw from: the Solver's, the network's,
-    its dropout layers', and NumPy's global state. An int seeds anew each time."""
-    dropout_params = getattr(solver.model, "dropout_params", [])
-    held = [
-        solver.rng,
-        getattr(solver.model, "rng", None),
-        *(param.get("rng") for param in dropout_params if isinstance(param, dict)),
-        random_generator(None),
-    ]
+    """Return every generator that the run may draw from: the Solver's, the network's and
+    its dropout layers'. A network from elsewhere may draw from NumPy's global state."""
+    model = solver.model
+    held = [solver.rng, getattr(model, "rng", None)]
+    for param in getattr(model, "dropout_params", []):
+        if isinstance(param, dict) and param.get("seed") is None:
+            rng = param.get("rng")
+            held.append(random_generator(None) if rng is None else rng)
+    if type(model).__module__.partition(".")[0] != __package__:
+        held.append(random_generator(None))
     known = [
         s for s in held if isinstance(s, np.random.Generator | np.random.RandomState)
     ]

@@ -484,6 +484,16 @@ def test_numpy_can_read_the_arrays(checkpoint):
 # ---- writing -------------------------------------------------------------------------
 
 
+def test_the_same_training_writes_the_same_bytes_at_any_time(tmp_path, monkeypatch):
+    contents = []
+    for clock in (1e9, 1.5e9):
+        monkeypatch.setattr("time.time", lambda clock=clock: clock)
+        path = tmp_path / str(clock)
+        blob_solver(trained_net(), checkpoint_name=path, num_epochs=1).train()
+        contents.append(path.with_name(f"{path.name}_epoch_1.npz").read_bytes())
+    assert contents[0] == contents[1]
+
+
 @pytest.mark.parametrize("broken", ["os.fsync", "os.replace"])
 @pytest.mark.parametrize(
     "error", [OSError(28, "disk full"), KeyboardInterrupt()], ids=repr
