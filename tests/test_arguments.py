@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nndl._arguments import as_float_array, number, one_of, takes, whole_number
+from nndl._arguments import (
+    as_array,
+    as_float_array,
+    as_numbers,
+    as_path,
+    flag,
+    number,
+    one_of,
+    shown,
+    takes,
+    whole_number,
+)
 
 
 @takes(x="(N, D...)", w="(D, M)", b="(M,)")
@@ -173,6 +184,21 @@ def test_other_dtypes_are_a_type_error_that_names_the_argument(value):
         TypeError, match=r"`x` must be an array of float32, float64 or integers"
     ):
         as_float_array("x", value)
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], [np.ones(2), np.ones(3)], [1, [2]]])
+def test_rows_of_different_lengths_are_an_error_that_names_the_argument(value):
+    for convert in (as_array, as_float_array, as_numbers):
+        with pytest.raises(
+            ValueError, match=r"`x` must be an array, but NumPy .* list"
+        ):
+            convert("x", value)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float16, np.longdouble, ">i4"])
+def test_an_array_of_any_real_numbers_is_passed_on_as_it_is(dtype):
+    array = np.ones(3, dtype)
+    assert as_numbers("x", array) is array
 
 
 # ---- caches --------------------------------------------------------------------------
@@ -364,3 +390,73 @@ def test_a_string_from_a_numpy_array_is_one_of_the_options():
 def test_what_is_none_of_the_options_is_a_value_error(value):
     with pytest.raises(ValueError, match="`mode` must be 'train' or 'test', but is"):
         one_of("mode", value, "train", "test")
+
+
+# ---- numbers that are too large or too small -----------------------------------------
+
+
+@pytest.mark.parametrize("value", [10**30, -(10**30), 2**64])
+def test_an_int_too_large_for_numpys_integers_is_a_number(value):
+    assert number("p", value) == float(value)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 10**5000], ids="abc")
+def test_an_int_too_large_for_a_float_is_not_finite(value):
+    with pytest.raises(ValueError, match="`p` must be a finite number, but is"):
+        number("p", value)
+
+
+@pytest.mark.parametrize("value", [1e-46, 1e-300, np.float64(1e-50)])
+def test_a_number_that_float32_takes_for_0_is_not_above_0(value):
+    assert number("p", value) == number("p", value, at_least=0) == value
+    with pytest.raises(ValueError, match=r"`p` must be above 0, .* 0 in float32"):
+        number("p", value, above=0)
+    assert number("p", 2e-45, above=0) == 2e-45
+
+
+# ---- what is no array and no number --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        (True, True),
+        (False, False),
+        (np.True_, True),
+        (1, True),
+        (0, False),
+        (np.int8(1), True),
+    ],
+)
+def test_a_flag_is_true_or_false_or_1_or_0(value, meaning):
+    assert flag("f", value) is meaning
+
+
+@takes(x="(N,)", doubled="flag")
+def maybe_doubled(x: Any, doubled: bool = False) -> Any:
+    return 2 * x if doubled else x
+
+
+def test_a_declared_flag_is_checked_and_may_be_left_out():
+    assert maybe_doubled([1.0]).tolist() == [1]
+    assert maybe_doubled([1.0], doubled=np.True_).tolist() == [2]
+    with pytest.raises(TypeError, match="`doubled` must be True or False, but is 'no'"):
+        maybe_doubled([1.0], "no")
+
+
+def test_a_path_may_be_a_string_or_a_path_object(tmp_path):
+    assert as_path("p", str(tmp_path)) == as_path("p", tmp_path) == tmp_path
+
+
+def test_an_error_shows_what_came_as_it_is_unless_it_is_long():
+    for value in (3, "x", [1.5, None], {"a": (1, 2)}, np.float32(2)):
+        assert shown(value) == repr(value)
+    for value in (
+        list(range(10**5)),
+        "x" * 10**5,
+        10**1000,
+        {i: i for i in range(999)},
+    ):
+        assert 10 < len(shown(value)) < 300
+        assert "..." in shown(value)
+    assert shown(10**5000) == "of type int"

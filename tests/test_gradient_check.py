@@ -114,6 +114,41 @@ def test_numeric_gradient_copes_with_a_function_that_returns_a_view_of_its_argum
     np.testing.assert_allclose(gradient, [1, 0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, bool])
+def test_a_function_may_return_an_integer_that_becomes_smaller(kind):
+    """An unsigned one must not wrap around where the larger is subtracted."""
+    x = np.array([0.5])
+    gradient = eval_numerical_gradient(lambda a: kind(a[0] < 0.5), x, h=0.25)
+    np.testing.assert_array_equal(gradient, [-2])
+    df = np.ones(1)
+    gradient = eval_numerical_gradient_array(
+        lambda a: (a < 0.5).astype(kind), x, df, 0.25
+    )
+    np.testing.assert_array_equal(gradient, [-2])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (
+            None,
+            TypeError,
+            r"`f\(x\)` must be an array of numbers, but its dtype is object",
+        ),
+        ("x", TypeError, r"`f\(x\)` must be an array of numbers"),
+        (np.ones(2), ValueError, r"`f` must return one number, but .* shape \(2,\)"),
+    ],
+    ids=["None", "text", "array"],
+)
+def test_a_function_that_returns_no_number_is_named(value, kind, message):
+    for check in (
+        lambda: eval_numerical_gradient(lambda a: value, np.ones(1)),
+        lambda: grad_check_sparse(lambda a: value, np.ones(1), np.ones(1), rng=0),
+    ):
+        with pytest.raises(kind, match=message):
+            check()
+
+
 @pytest.mark.parametrize(
     "x",
     [

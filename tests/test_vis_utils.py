@@ -56,6 +56,15 @@ def test_a_constant_image_is_half_as_bright_as_possible():
     assert (visualize_grid(np.full((1, 2, 2, 3), 7.0)) == 127.5).all()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_image_that_is_not_finite_is_grey_and_spoils_no_other(value):
+    images = np.arange(24.0).reshape(2, 2, 2, 3)
+    images[0, 0, 0, 0] = value
+    grid = visualize_grid(images, ubound=10.0, padding=1)
+    np.testing.assert_array_equal(grid[:2, :2], 5)
+    assert (grid[:2, 3:5].min(), grid[:2, 3:5].max()) == (0, 10)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32, np.float64])
 def test_a_grid_has_values_from_0_to_the_bound_whatever_the_type(dtype):
     images = np.random.default_rng(0).integers(0, 120, (4, 3, 3, 3)).astype(dtype)
@@ -132,6 +141,13 @@ def test_pixels_are_rounded_clipped_and_moved_to_height_width_channel():
     assert shown.dtype == np.uint8
     assert shown.shape == (2, 2, 3)
     assert shown[0].tolist() == [[0, 1, 255], [0, 255, 255]]
+
+
+def test_pixels_that_are_nan_are_shown_black():
+    images = np.full((1, 1, 2, 2), 200.0)
+    images[0, 0, 0] = np.nan, np.inf
+    (ax,) = show_images(images).axes
+    np.testing.assert_array_equal(ax.images[0].get_array(), [[0, 255], [200, 200]])
 
 
 def test_a_grey_image_is_shown_in_grey_over_the_whole_range():
