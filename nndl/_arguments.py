@@ -14,7 +14,9 @@ stands for all the remaining axes and their product; ``N>0`` refuses an empty ax
 and ``(1, C) or (C,)`` leaves the choice. ``labels (N,) of C`` is an array of `N`
 integers from 0 to C - 1, ``dict`` a dict of settings, ``flag`` an argument that is True
 or False. A `cache` is the tuple that the forward pass returned, or, where one array is
-named, that array itself; an entry marked ``?`` may be None.
+named, that array itself; an entry marked ``?`` may be None. Between the name of an entry
+and its shape, or alone, stands the type that it must have: ``eps float``, ``passed uint8
+(N, M)``. Arrays in a cache for compiled code are of floats if nothing else is said.
 
 The functions below `takes` check what is no array: each returns what it was given, in
 the type that it stands for, or raises an error that names it and says what came.
@@ -101,7 +103,10 @@ def _shapes_of(cache: Any) -> list[Any]:
     return [
         type(cache),
         cache.layer if isinstance(cache, FastCache) else None,
-        *[e.shape if type(e) is np.ndarray else type(e) for e in entries],
+        *[
+            (e.shape, e.dtype, e.flags.num) if type(e) is np.ndarray else type(e)
+            for e in entries
+        ],
     ]
 
 
@@ -158,6 +163,10 @@ class FastCache(tuple[Any, ...]):
         cache = super().__new__(cls, entries)
         cache.layer = as_text("layer", layer)
         return cache
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        """Return what a copy is made of."""
+        return self.layer, *self
 
 
 _FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -290,17 +299,28 @@ def _check_dict(name: str, value: Any) -> None:
         raise TypeError(f"`{name}` must be a dict, but is {shown(value)}.")
 
 
+class _Entry(NamedTuple):
+    """One entry of a declared cache: ``x (N, D)``, ``eps float``, ``passed? uint8 (N,
+    D)``."""
+
+    name: str
+    optional: str
+    kind: str
+    axes: str
+
+
 @functools.cache
-def _cache_entries(declaration: str) -> list[tuple[str, str, str]]:
+def _cache_entries(declaration: str) -> list[_Entry]:
     form = r"\([^)]*\)"
-    return re.findall(
-        rf"(\w+)(\??)(?: (dict|{form}(?: or {form})*))?(?:, |$)", declaration
+    found = re.findall(
+        rf"(\w+)(\??)(?: (\w[\w|]*))?(?: ({form}(?: or {form})*))?(?:, |$)", declaration
     )
+    return [_Entry(*groups) for groups in found]
 
 
 def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> None:
     entries = _cache_entries(declaration)
-    names = ", ".join(name for name, _, _ in entries)
+    names = ", ".join(entry.name for entry in entries)
     forward = function.replace("_backward_alt", "_backward").replace(
         "_backward", "_forward"
     )
@@ -319,16 +339,39 @@ def _check_cache(function: str, declaration: str, cache: Any, known: _Known) -> 
         raise TypeError(f"{wanted}, but is of type {type(cache).__name__}.")
     if len(cache) != len(entries):
         raise ValueError(f"{wanted}, but has {len(cache)} entries.")
-    for (name, optional, axes), value in zip(entries, cache, strict=True):
-        if not axes or (optional and value is None):
+    for entry, value in zip(entries, cache, strict=True):
+        if (entry.optional and value is None) or not (entry.kind or entry.axes):
             continue
-        is_array = isinstance(value, (np.ndarray, np.generic))
-        if not (isinstance(value, dict) if axes == "dict" else is_array):
-            raise TypeError(
-                f"{wanted}, but its {name} is of type {type(value).__name__}."
-            )
-        if is_array:
-            known.match(name, axes, value.shape)
+        fault = _fault_in(entry, value, for_kernels=layer is not None)
+        if fault:
+            raise TypeError(f"{wanted}, but its {entry.name} {fault}.")
+        if entry.axes:
+            try:
+                known.match(entry.name, entry.axes, value.shape)
+            except ValueError as error:
+                raise ValueError(f"{wanted}: {error}") from None
+
+
+_TYPES = {kind.__name__: kind for kind in (dict, float, int, str, tuple)}
+
+
+def _fault_in(entry: _Entry, value: Any, for_kernels: bool) -> str:
+    """Say what is wrong with an entry of a cache, apart from its shape."""
+    if not entry.axes:
+        right = isinstance(value, _TYPES[entry.kind])
+    elif for_kernels:
+        right = type(value) is np.ndarray
+    else:
+        right = isinstance(value, (np.ndarray, np.generic))
+    if not right:
+        return f"is of type {type(value).__name__}"
+    if not (entry.axes and for_kernels):
+        return ""
+    if value.dtype not in (entry.kind or "float32|float64").split("|"):
+        return f"is an array of {value.dtype}"
+    if not (value.flags.c_contiguous and value.flags.aligned):
+        return "lies in memory otherwise"
+    return ""
 
 
 def _as_labels(name: str, declaration: str, value: Any, known: _Known) -> Array:

@@ -70,9 +70,9 @@ __all__ = [
 ]
 
 # What a layer keeps for its backward pass, in the notation of `takes`.
-_AFFINE = "x (N, D...), w (D, M), b (M,), passed? (N, M)"
-_CONV = "x (N, C, H, W), w (F, C, HH, WW), conv_param dict, passed? (N, F, H_out, W_out), code?"
-_BATCHNORM = "{}, gamma (C,), beta (C,), statistics (C, 2), eps, mode"
+_AFFINE = "x (N, D...), w (D, M), b (M,)"
+_CONV = "x (N, C, H, W), w (F, C, HH>0, WW>0), conv_param dict"
+_NORM = "gamma ({0},), beta ({0},), statistics float64 ({0}, 2), eps float, mode str"
 
 
 def _ready(*arrays: Array) -> list[Array]:
@@ -88,13 +88,23 @@ def _ready(*arrays: Array) -> list[Array]:
     ]
 
 
+def _check_fit(fits: bool) -> None:
+    """Check that the entries of a cache still belong together, where their shapes alone
+    do not tell."""
+    if not fits:
+        raise ValueError(
+            "`cache` must be what the forward function returned as its cache, but its "
+            "entries do not belong together."
+        )
+
+
 # ---- affine --------------------------------------------------------------------------
 
 
 @compiled_twin_of(layers.affine_forward)
 def affine_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     out, cache = _affine_forward(x, w, b, relu=False)
-    return out, FastCache("affine_forward_fast", *cache, None)
+    return out, FastCache("affine_forward_fast", *cache)
 
 
 @compiled_twin_of(layers.affine_backward, cache=_AFFINE, need_dx="flag")
@@ -111,7 +121,7 @@ def _affine_forward(x: Array, w: Array, b: Array, relu: bool) -> tuple[Array, An
 
 
 def _affine_backward(
-    dout: Array, need_dx: bool, x: Array, w: Array, b: Array, passed: Array | None
+    dout: Array, need_dx: bool, x: Array, w: Array, b: Array, passed: Array | None = None
 ) -> tuple[Array | None, Array, Array]:
     """Compute the gradients of an affine layer, or of affine - ReLU if `passed` is
     given."""
@@ -140,7 +150,7 @@ def relu_forward_fast(x: Array) -> tuple[Array, Any]:
     return out, FastCache("relu_forward_fast", _passed(x))
 
 
-@compiled_twin_of(layers.relu_backward, cache="x (...)")
+@compiled_twin_of(layers.relu_backward, cache="x uint8 (...)")
 def relu_backward_fast(dout: Array, cache: Any) -> Array:
     (passed,) = cache
     (dout,) = _ready(dout)
@@ -207,7 +217,9 @@ def batchnorm_forward_fast(
 
 
 @compiled_twin_of(
-    layers.batchnorm_backward, cache=_BATCHNORM.format("x (N, C)"), dout="(N, C)"
+    layers.batchnorm_backward,
+    cache=f"x (N>0, D), {_NORM.format('D')}",
+    dout="(N, D)",
 )
 def batchnorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     return _batchnorm_backward(dout, False, *cache)
@@ -223,7 +235,7 @@ def spatial_batchnorm_forward_fast(
 
 @compiled_twin_of(
     conv_layers.spatial_batchnorm_backward,
-    cache=_BATCHNORM.format("x (N, C, H, W)"),
+    cache=f"x (N>0, C, H>0, W>0), {_NORM.format('C')}",
     dout="(N, C, H, W)",
 )
 def spatial_batchnorm_backward_fast(
@@ -286,7 +298,8 @@ def layernorm_forward_fast(
 
 
 @compiled_twin_of(
-    layers.layernorm_backward, cache="x (N, D), gamma (D,), statistics (N, 2), eps"
+    layers.layernorm_backward,
+    cache="x (N, D>0), gamma (D,), statistics float64 (N, 2), eps float",
 )
 def layernorm_backward_fast(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
     x, gamma, statistics, eps = cache
@@ -312,13 +325,14 @@ def spatial_groupnorm_forward_fast(
 
 @compiled_twin_of(
     conv_layers.spatial_groupnorm_backward,
-    cache="x (N, C, H, W), gamma (1, C, 1, 1) or (C,), beta (1, C, 1, 1) or (C,), "
-    "statistics (S, 2), G, eps",
+    cache="x (N, C>0, H>0, W>0), gamma (1, C, 1, 1) or (C,), beta (1, C, 1, 1) or (C,), "
+    "statistics float64 (S, 2), G int, eps float",
 )
 def spatial_groupnorm_backward_fast(
     dout: Array, cache: Any
 ) -> tuple[Array, Array, Array]:
     x, gamma, beta, statistics, G, eps = cache
+    _check_fit(G > 0 and x.shape[1] % G == 0 and len(statistics) == len(x) * G)
     dout, x, gamma = _ready(dout, x, gamma)
     dx, dgamma, dbeta = _kernels.groupnorm_backward(
         _planes(dout),
@@ -350,7 +364,7 @@ def conv_forward_fast(
     x: Array, w: Array, b: Array, conv_param: dict[str, Any]
 ) -> tuple[Array, Any]:
     out, cache = _conv_forward(x, w, b, conv_param)
-    return out, FastCache("conv_forward_fast", *cache)
+    return out, FastCache("conv_forward_fast", *cache[:3])
 
 
 @compiled_twin_of(conv_layers.conv_backward_naive, cache=_CONV, need_dx="flag")
@@ -377,12 +391,15 @@ def _conv_forward(
 
 
 def _conv_backward(
-    dout: Array, need_dx: bool, x: Array, w: Array, conv_param: dict[str, Any], passed: Array | None,
-    code: Array | None,
+    dout: Array, need_dx: bool, x: Array, w: Array, conv_param: dict[str, Any],
+    passed: Array | None = None, code: Array | None = None,
 ) -> tuple[Array | None, Array, Array]:  # fmt: skip
     stride, pad, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
     pooled = 1 if code is None else 2
     check_output_size(dout, H_out // pooled, W_out // pooled)
+    fused = passed if code is None else code
+    _check_fit(dout.shape[:2] == (len(x), len(w)))
+    _check_fit(fused is None or fused.shape == dout.shape)
     dout, x, w = _ready(dout, x, w)
     stride = min(stride, _beyond(x, w, pad))
     threads = get_num_threads()
@@ -414,10 +431,18 @@ def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, 
 
 
 @compiled_twin_of(
-    conv_layers.max_pool_backward_naive, cache="winners (N, C, H_out, W_out), x_shape"
+    conv_layers.max_pool_backward_naive,
+    cache="winners uint8|int32 (N, C, H_out, W_out), x_shape tuple",
 )
 def max_pool_backward_fast(dout: Array, cache: Any) -> Array:
-    winners, (_, _, H, W) = cache
+    winners, x_shape = cache
+    _check_fit(len(x_shape) == 4 and x_shape[:2] == winners.shape[:2])
+    _check_fit(all(type(size) is int and size >= 0 for size in x_shape))
+    H, W = x_shape[2:]
+    if winners.dtype == np.uint8:  # of windows of 2x2, side by side
+        _check_fit(winners.shape[2:] == (H // 2, W // 2))
+    elif winners.size:
+        _check_fit(winners.min() >= 0 and winners.max() < H * W)
     (dout,) = _ready(dout)
     return _kernels.pool_backward(dout, winners, H, W, get_num_threads())
 
@@ -433,7 +458,7 @@ def affine_relu_forward_fast(x: Array, w: Array, b: Array) -> tuple[Array, Any]:
     return out, FastCache("affine_relu_forward_fast", *cache, _passed(out))
 
 
-@takes(cache=_AFFINE, dout="(N, M)", need_dx="flag")
+@takes(cache=f"{_AFFINE}, passed uint8 (N, M)", dout="(N, M)", need_dx="flag")
 def affine_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.affine_relu_backward`."""
     return _affine_backward(dout, need_dx, *cache)
@@ -449,14 +474,17 @@ def affine_bn_relu_forward_fast(
     normalization."""
     a, affine = _affine_forward(x, w, b, relu=False)
     out, batchnorm = _batchnorm_forward(a, gamma, beta, bn_param, relu=True)
-    return out, FastCache("affine_bn_relu_forward_fast", (*affine, None), batchnorm)
+    return out, FastCache("affine_bn_relu_forward_fast", *affine, *batchnorm)
 
 
-@takes(cache="affine, batchnorm", dout="(N, M)", need_dx="flag")
+@takes(
+    cache=f"{_AFFINE}, out (N>0, M), {_NORM.format('M')}",
+    dout="(N, M)",
+    need_dx="flag",
+)
 def affine_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.affine_bn_relu_backward`."""
-    affine, batchnorm = cache
-    _check_dout(dout, batchnorm[0])
+    affine, batchnorm = cache[:3], cache[3:]
     da, dgamma, dbeta = _batchnorm_backward(dout, True, *batchnorm)
     return *_affine_backward(da, need_dx, *affine), dgamma, dbeta
 
@@ -468,10 +496,14 @@ def conv_relu_forward_fast(
     """Compiled twin of `nndl.layer_utils.conv_relu_forward`: bias and ReLU inside the
     convolution."""
     out, cache = _conv_forward(x, w, b, conv_param, relu=True)
-    return out, FastCache("conv_relu_forward_fast", *cache)
+    return out, FastCache("conv_relu_forward_fast", *cache[:4])
 
 
-@takes(cache=_CONV, dout="(N, F, H_out, W_out)", need_dx="flag")
+@takes(
+    cache=f"{_CONV}, passed uint8 (N, F, H_out, W_out)",
+    dout="(N, F, H_out, W_out)",
+    need_dx="flag",
+)
 def conv_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_relu_backward`."""
     return _conv_backward(dout, need_dx, *cache)
@@ -489,14 +521,17 @@ def conv_bn_relu_forward_fast(
     normalization."""
     a, conv = _conv_forward(x, w, b, conv_param)
     out, batchnorm = _batchnorm_forward(a, gamma, beta, bn_param, relu=True)
-    return out, FastCache("conv_bn_relu_forward_fast", conv, batchnorm)
+    return out, FastCache("conv_bn_relu_forward_fast", *conv[:3], *batchnorm)
 
 
-@takes(cache="conv, batchnorm", dout="(N, F, H_out, W_out)", need_dx="flag")
+@takes(
+    cache=f"{_CONV}, out (N>0, F, H_out>0, W_out>0), {_NORM.format('F')}",
+    dout="(N, F, H_out, W_out)",
+    need_dx="flag",
+)
 def conv_bn_relu_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_bn_relu_backward`."""
-    conv, batchnorm = cache
-    _check_dout(dout, batchnorm[0])
+    conv, batchnorm = cache[:3], cache[3:]
     da, dgamma, dbeta = _batchnorm_backward(dout, True, *batchnorm)
     return *_conv_backward(da, need_dx, *conv), dgamma, dbeta
 
@@ -520,28 +555,24 @@ def conv_relu_pool_forward_fast(
     between = (len(x), len(w), H_out, W_out)
     if pool_windows(between, pool_param)[:3] == (2, 2, 2):
         out, conv = _conv_forward(x, w, b, conv_param, relu=True, pool=True)
-        return out, FastCache("conv_relu_pool_forward_fast", conv, None)
+        return out, FastCache("conv_relu_pool_forward_fast", *conv, None)
     a, conv = _conv_forward(x, w, b, conv_param, relu=True)
     out, pool = max_pool_forward_fast(a, pool_param)
-    return out, FastCache("conv_relu_pool_forward_fast", conv, pool)
+    return out, FastCache("conv_relu_pool_forward_fast", *conv, pool)
 
 
-@takes(cache="conv, pool", dout="(N, F, H_out, W_out)", need_dx="flag")
+@takes(
+    cache=f"{_CONV}, passed? uint8 (N, F, H_out, W_out), "
+    "code? uint8 (N, F, H_pooled, W_pooled), pool?",
+    dout="(N, F, H_pooled, W_pooled)",
+    need_dx="flag",
+)
 def conv_relu_pool_backward_fast(dout: Array, cache: Any, need_dx: bool = True) -> Any:
     """Compiled twin of `nndl.layer_utils.conv_relu_pool_backward`."""
-    conv, pool = cache
+    *conv, pool = cache
     if pool is not None:
-        return _conv_backward(max_pool_backward_fast(dout, pool), need_dx, *conv)
-    _check_dout(dout, conv[-1])
+        dout = max_pool_backward_fast(dout, pool)
     return _conv_backward(dout, need_dx, *conv)
-
-
-def _check_dout(dout: Array, out: Array) -> None:
-    """Check that `dout` has the shape of the output of which it is the gradient."""
-    if dout.shape != out.shape:
-        raise ValueError(
-            f"`dout` must have the shape of the output, {out.shape}, but its shape is {dout.shape}."
-        )
 
 
 # ---- loss ----------------------------------------------------------------------------

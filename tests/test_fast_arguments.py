@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -521,3 +522,107 @@ def test_backward_checks_its_arguments_without_dx_too(name):
         backward(np.ones((len(out) + 1, *out.shape[1:])), cache, need_dx=False)
     with pytest.raises((TypeError, ValueError), match="`cache` must be what"):
         backward(out, None, need_dx=False)
+
+
+@every_layer
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_copy_of_a_cache_serves_as_well(name, duplicate):
+    forward, backward = fast_layer(name)
+    out, cache = forward(**small(name))
+    dout = normal(99, *out.shape)
+    assert_same_bits(backward(dout, duplicate(cache)), backward(dout, cache))
+
+
+# What a program may have done to a cache, each by the place of the entry it changes. Read
+# as they are, the kernels would look where there is nothing, or write there.
+TAMPERED = {
+    "affine, x of integers": ("affine", 0, lambda x: x.astype(int)),
+    "affine, w of another byte order": ("affine", 1, lambda w: w.astype(">f8")),
+    "affine, w in another memory order": ("affine", 1, np.asfortranarray),
+    "affine, x of complex numbers": ("affine", 0, lambda x: x.astype(complex)),
+    "relu, a mask of floats": ("relu", 0, lambda passed: passed.astype(float)),
+    "relu, every other byte": (
+        "relu",
+        0,
+        lambda passed: np.repeat(passed, 2, -1)[..., ::2],
+    ),
+    "dropout, a mask of objects": ("dropout", 0, lambda mask: mask.astype(object)),
+    "batchnorm, no examples": ("batchnorm", 0, lambda x: x[:0]),
+    "batchnorm, float32 statistics": ("batchnorm", 3, lambda s: s.astype(np.float32)),
+    "batchnorm, eps in words": ("batchnorm", 4, str),
+    "spatial_batchnorm, no pixels": (
+        "spatial_batchnorm",
+        0,
+        lambda x: x[..., :0].copy(),
+    ),
+    "spatial_groupnorm, no pixels": (
+        "spatial_groupnorm",
+        0,
+        lambda x: x[..., :0].copy(),
+    ),
+    "spatial_groupnorm, more groups": ("spatial_groupnorm", 4, lambda G: 3),
+    "spatial_groupnorm, no group": ("spatial_groupnorm", 4, lambda G: 0),
+    "spatial_groupnorm, fewer statistics": ("spatial_groupnorm", 3, lambda s: s[:1]),
+    "layernorm, no features": ("layernorm", 0, lambda x: x[:, :0].copy()),
+    "max_pool, smaller images": (
+        "max_pool",
+        1,
+        lambda shape: (*shape[:3], shape[3] - 2),
+    ),
+    "max_pool, images of no size": ("max_pool", 1, lambda shape: shape[:2]),
+    "max_pool, sizes in words": ("max_pool", 1, lambda shape: (*shape[:2], "6", "8")),
+    "max_pool, winners of floats": (
+        "max_pool",
+        0,
+        lambda winners: winners.astype(float),
+    ),
+    "conv, no stride": ("conv", 2, lambda param: {"pad": 1}),
+    "conv, filters of no size": ("conv", 1, lambda w: w[:, :, :0]),
+    "conv_relu, a smaller mask": (
+        "conv_relu",
+        3,
+        lambda passed: passed[:, :, 1:].copy(),
+    ),
+    "conv_relu_pool, more codes": (
+        "conv_relu_pool",
+        4,
+        lambda code: np.repeat(code, 2, 2),
+    ),
+    "conv_relu_pool, no codes": ("conv_relu_pool", 4, lambda code: None),
+    "conv_bn_relu, fewer channels": ("conv_bn_relu", 3, lambda out: out[:, 1:].copy()),
+    "affine_bn_relu, fewer statistics": ("affine_bn_relu", 6, lambda s: s[1:]),
+}
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+def test_a_cache_that_was_tampered_with_is_an_error_that_names_it(case):
+    name, place, change = TAMPERED[case]
+    forward, backward = fast_layer(name)
+    out, cache = forward(**small(name))
+    entries = [change(e) if i == place else e for i, e in enumerate(cache)]
+    with pytest.raises((TypeError, ValueError), match=r"`(cache|dout|conv_param)`"):
+        backward(np.ones(out.shape), FastCache(cache.layer, *entries))
+
+
+@pytest.mark.parametrize("wrong", [-1, 48, 2**31 - 1, -(2**31)])
+def test_winners_of_a_pool_that_lie_outside_the_image_are_an_error(wrong):
+    sizes = {"window": (3, 2), "pool_stride": 1}
+    out, cache = max_pool_forward_fast(**arguments("max_pool", x=(2, 3, 6, 8), **sizes))
+    cache[0][1, 2, 3, 4] = wrong
+    with pytest.raises(ValueError, match="`cache` must be what"):
+        fast_layer("max_pool")[1](np.ones(out.shape), cache)
+
+
+def test_the_cache_of_a_fused_pool_with_that_of_another_pool_is_an_error():
+    """Its convolution has another output than the pool is of."""
+    forward, backward = fast_layer("conv_relu_pool")
+    given = small("conv_relu_pool")
+    given["pool_param"] = {"pool_height": 2, "pool_width": 2, "stride": 1}
+    out, cache = forward(**given)
+    _, other = max_pool_forward_fast(np.ones((3, *out.shape[1:])), given["pool_param"])
+    with pytest.raises(ValueError, match=r"`(dout|cache)` must"):
+        backward(np.ones(out.shape), FastCache(cache.layer, *cache[:-1], other))

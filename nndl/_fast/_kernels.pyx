@@ -353,7 +353,7 @@ def batchnorm_forward(const floating[:, :, ::1] x, const floating[::1] gamma, co
 
 
 def batchnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1] x, const floating[::1] gamma,
-                       const floating[::1] beta, double eps, bint relu, double[:, ::1] s, bint fixed, int threads):
+                       const floating[::1] beta, double eps, bint relu, const double[:, ::1] s, bint fixed, int threads):
     cdef idx N = x.shape[0], C = x.shape[1], HW = x.shape[2], c
     cdef floating[:, :, ::1] dx = empty((N, C, HW), np.float32 if floating is float else np.float64)
     cdef floating[::1] dgamma = np.zeros(C, np.asarray(dx).dtype), dbeta = np.zeros(C, np.asarray(dx).dtype)
@@ -362,11 +362,11 @@ def batchnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1]
         for c in prange(pieces(C, PANEL), nogil=True, num_threads=threads):
             k_columns_backward(&x[0, 0, 0] + c * PANEL, &dout[0, 0, 0] + c * PANEL, &dx[0, 0, 0] + c * PANEL, N, C,
                                min(PANEL, C - c * PANEL), &gamma[c * PANEL], &beta[c * PANEL], eps, relu, fixed,
-                               <stats *> &s[c * PANEL, 0], &dgamma[c * PANEL], &dbeta[c * PANEL])
+                               <const stats *> &s[c * PANEL, 0], &dgamma[c * PANEL], &dbeta[c * PANEL])
     else:
         for c in prange(C, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
             k_norm_backward(&x[0, c, 0], &dout[0, c, 0], &dx[0, c, 0], N, HW, C * HW, &gamma[c], &beta[c], 0, eps, relu, fixed,
-                            <stats *> &s[c, 0], &dgamma[c], &dbeta[c])
+                            <const stats *> &s[c, 0], &dgamma[c], &dbeta[c])
     return np.asarray(dx), np.asarray(dgamma), np.asarray(dbeta)
 
 
@@ -385,7 +385,7 @@ def groupnorm_forward(const floating[:, :, ::1] x, const floating[::1] gamma, co
 
 
 def groupnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1] x, const floating[::1] gamma, idx G, double eps,
-                       double[:, ::1] s, int threads):
+                       const double[:, ::1] s, int threads):
     cdef idx N = x.shape[0], C = x.shape[1], HW = x.shape[2], each = x.shape[1] // G, groups = max(1, min(x.shape[0], GROUPS)), i, n, j
     cdef floating[:, :, ::1] dx = empty((N, C, HW), np.float32 if floating is float else np.float64)
     cdef floating[:, ::1] dgamma = np.zeros((groups, C), np.asarray(dx).dtype), dbeta = np.zeros((groups, C), np.asarray(dx).dtype)
@@ -393,11 +393,11 @@ def groupnorm_backward(const floating[:, :, ::1] dout, const floating[:, :, ::1]
         for n in range(i * N // groups, (i + 1) * N // groups):
             for j in range(G):
                 if HW == 1 and G == 1:
-                    k_row_backward(&x[n, 0, 0], &dout[n, 0, 0], &dx[n, 0, 0], C, &gamma[0], eps, <stats *> &s[n, 0], &dgamma[i, 0],
+                    k_row_backward(&x[n, 0, 0], &dout[n, 0, 0], &dx[n, 0, 0], C, &gamma[0], eps, <const stats *> &s[n, 0], &dgamma[i, 0],
                                    &dbeta[i, 0])
                 else:
                     k_norm_backward(&x[n, j * each, 0], &dout[n, j * each, 0], &dx[n, j * each, 0], each, HW, HW, &gamma[j * each],
-                                    &gamma[j * each], 1, eps, 0, 0, <stats *> &s[n * G + j, 0], &dgamma[i, j * each], &dbeta[i, j * each])
+                                    &gamma[j * each], 1, eps, 0, 0, <const stats *> &s[n * G + j, 0], &dgamma[i, j * each], &dbeta[i, j * each])
     return np.asarray(dx), np.asarray(dgamma).sum(0), np.asarray(dbeta).sum(0)
 
 
