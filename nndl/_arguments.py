@@ -74,6 +74,8 @@ def takes(**declared: str) -> Callable[[Function], Function]:
                 _check_dict(name, given[name])
             for name in arrays:
                 given[name] = as_float_array(name, given[name])
+            for name in dicts if arrays else ():
+                _check_eps(name, given[name], given[arrays[0]])
             shapes = [given[name].shape for name in arrays]
             if "cache" in declared:
                 shapes += _shapes_of(given["cache"])
@@ -309,6 +311,21 @@ class _Entry(NamedTuple):
     axes: str
 
 
+def _check_eps(name: str, settings: dict[str, Any], x: Array) -> None:
+    """Check that an eps is not 0 as soon as it meets the array: float32 takes 1e-50 for
+    0, and what is constant would be divided by it."""
+    eps = settings.get("eps")
+    if (
+        isinstance(eps, (float, np.floating))
+        and x.dtype == np.float32
+        and 0 < eps < 1e-37
+        and np.float32(eps) == 0
+    ):
+        raise ValueError(
+            f"`{name}['eps']` must be above 0 in float32, the type of the array, but is {eps}."
+        )
+
+
 @functools.cache
 def _cache_entries(declaration: str) -> list[_Entry]:
     form = r"\([^)]*\)"
@@ -392,10 +409,6 @@ def _as_labels(name: str, declaration: str, value: Any, known: _Known) -> Array:
     return labels
 
 
-#: What float32 rounds to 0, like all below it.
-_VANISHING = float(np.finfo(np.float32).smallest_subnormal) / 2
-
-
 def number(
     name: str,
     value: Any,
@@ -429,9 +442,7 @@ def number(
     if not math.isfinite(result):
         came = shown(value) if type(value) is int else result
         raise ValueError(f"`{name}` must be a finite number, but is {came}.")
-    # A float32 array takes an eps of 1e-50 for 0, and would be divided by it.
-    vanishes = above == 0 < result <= _VANISHING
-    if not (at_least <= result <= at_most and above < result < below) or vanishes:
+    if not (at_least <= result <= at_most and above < result < below):
         bounds = [
             f"{word} {bound:g}"
             for word, bound in (
@@ -442,10 +453,7 @@ def number(
             )
             if math.isfinite(bound)
         ]
-        hint = ", which is 0 in float32" if vanishes else ""
-        raise ValueError(
-            f"`{name}` must be {' and '.join(bounds)}, but is {value}{hint}."
-        )
+        raise ValueError(f"`{name}` must be {' and '.join(bounds)}, but is {value}.")
     return result
 
 

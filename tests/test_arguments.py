@@ -406,12 +406,23 @@ def test_an_int_too_large_for_a_float_is_not_finite(value):
         number("p", value)
 
 
-@pytest.mark.parametrize("value", [1e-46, 1e-300, np.float64(1e-50)])
-def test_a_number_that_float32_takes_for_0_is_not_above_0(value):
-    assert number("p", value) == number("p", value, at_least=0) == value
-    with pytest.raises(ValueError, match=r"`p` must be above 0, .* 0 in float32"):
-        number("p", value, above=0)
-    assert number("p", 2e-45, above=0) == 2e-45
+@takes(x="(N,)", param="dict")
+def with_settings(x: Any, param: Any) -> Any:
+    return param
+
+
+@pytest.mark.parametrize("eps", [1e-46, 1e-300, np.float64(1e-50)])
+def test_an_eps_that_float32_takes_for_0_is_refused_where_the_array_is_float32(eps):
+    with pytest.raises(
+        ValueError, match=r"`param\['eps'\]` must be above 0 in float32"
+    ):
+        with_settings(np.ones(2, np.float32), {"eps": eps})
+    for x, settings in (
+        (np.ones(2), {"eps": eps}),
+        (np.ones(2, np.float32), {"eps": 2e-45}),
+        (np.ones(2, np.float32), {"eps": "a"}),  # which the layer itself refuses
+    ):
+        assert with_settings(x, settings) is settings
 
 
 # ---- what is no array and no number --------------------------------------------------
