@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +235,71 @@ def test_a_cache_folder_that_cannot_be_made_is_no_error(
     _count_draws(monkeypatch, drawn)
     loaded = data.load(subtract_mean=False)
     np.testing.assert_array_equal(loaded["y_val"], drawn[1][10_000:11_000])
+
+
+@pytest.mark.parametrize("obstacle", ["a folder", "a pipe", "a link to nothing"])
+def test_what_is_no_file_in_the_place_of_the_cache_is_no_error(
+    cache, monkeypatch, drawn, obstacle
+):
+    path = cache / _file_name()
+    cache.mkdir()
+    if obstacle == "a folder":
+        (path / "somebody's").mkdir(parents=True)
+    elif obstacle == "a pipe":
+        os.mkfifo(path)  # whose reading would wait for a writer
+    else:
+        path.symlink_to("nowhere")
+    calls = _count_draws(monkeypatch, drawn)
+    for _ in range(2):
+        loaded = data.load(subtract_mean=False)
+        np.testing.assert_array_equal(loaded["y_val"], drawn[1][10_000:11_000])
+    # A folder is somebody's; the others are replaced.
+    assert len(calls) == (2 if obstacle == "a folder" else 1)
+    assert [p.name for p in cache.iterdir()] == [_file_name()]
+
+
+@pytest.mark.parametrize("what", ["the file", "the folder"])
+def test_a_cache_without_permission_is_no_error(monkeypatch, drawn, full_cache, what):
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder, "cache")
+        cache.mkdir()
+        shutil.copy(full_cache / _file_name(), cache)
+        (cache / _file_name()).write_bytes(b"damaged")
+        monkeypatch.setenv("NNDL_CACHE", str(cache))
+        _count_draws(monkeypatch, drawn)
+        is_root = os.geteuid() == 0
+        if is_root:
+            for path in (Path(folder), cache, cache / _file_name()):
+                os.chown(path, 65534, -1)
+            os.seteuid(65534)
+        try:
+            if what == "the file":
+                (cache / _file_name()).chmod(0)
+            else:
+                cache.chmod(0o500)
+            loaded = data.load(subtract_mean=False)
+            cache.chmod(0o700)
+        finally:
+            if is_root:
+                os.seteuid(0)
+        np.testing.assert_array_equal(loaded["y_val"], drawn[1][10_000:11_000])
+        assert [p.name for p in cache.iterdir()] == [_file_name()]
+        was_written = (cache / _file_name()).stat().st_size > 100
+        assert was_written == (what == "the file")
+
+
+def test_what_a_killed_process_left_is_cleared_up(cache, full_cache):
+    code = (
+        "import os, signal; from nndl import data;"
+        "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL);"
+        "data.load()"
+    )
+    process = _python(code)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert [path.suffix for path in cache.iterdir()] == [".part"]
+    data.load(num_train=1)
+    assert [path.name for path in cache.iterdir()] == [_file_name()]
 
 
 def test_a_full_disk_leaves_nothing_behind_and_is_no_error(cache, monkeypatch, drawn):

@@ -6,16 +6,22 @@ Krizhevsky, "Learning multiple layers of features from tiny images", technical r
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import gzip
+import hashlib
 import os
 import shutil
 import tarfile
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .._arguments import as_path, as_text, flag
+from .._files import sync_folder
 from . import _records
 
 __all__ = ["CLASS_NAMES", "OFFICIAL_URL", "fetch", "find", "get_CIFAR10_data"]
@@ -40,7 +46,14 @@ _ARCHIVE_SIZE = 170_052_171
 _FOLDER = "cifar-10-batches-bin"
 _FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 _RECORDS_PER_FILE = 10_000
-_TIMEOUT = 30  # seconds without a byte before a download is given up
+_WORKSHOP = ".cifar10-"  # how the names of folders begin in which a download is made
+
+# A download is tried again where the connection or the server had trouble that may pass.
+_TRIES = 3
+_PAUSE = 1.0  # seconds before the second try, and twice as many before the third
+_TIMEOUT = 30.0  # seconds without a byte that are trouble
+_PASSING = (429, 500, 502, 503, 504)  # statuses
+_FETCH_AGAIN = "Fetch CIFAR-10 again with: nndl data fetch cifar10"
 
 
 def _places() -> list[Path]:
@@ -78,11 +91,13 @@ def blocks() -> Iterator[_records.Block]:
         )
     for file in _FILES:
         if not (folder / file).is_file():
-            raise FileNotFoundError(
-                f"{folder / file} is missing. Fetch CIFAR-10 again with: nndl data fetch cifar10"
-            )
+            raise FileNotFoundError(f"{folder / file} is missing. {_FETCH_AGAIN}")
     for file in _FILES:
-        yield _records.read(folder / file, _RECORDS_PER_FILE)
+        try:
+            block = _records.read(folder / file, _RECORDS_PER_FILE)
+        except ValueError as error:
+            raise ValueError(f"{error} {_FETCH_AGAIN}") from error
+        yield block
 
 
 def get_CIFAR10_data(
@@ -133,6 +148,11 @@ def fetch(
     """Download CIFAR-10 (170 MB), check its SHA-256 and unpack it (184 MB), unless it
     is there.
 
+    Redirections are followed, to other hosts too: the checksum says whether the right
+    archive came. Where the connection breaks, or the server has trouble that may pass,
+    the download is tried three times, and goes on where it broke if the server can do
+    that. Of two processes that fetch into one folder, the second waits for the first.
+
     Parameters
     ----------
     folder
@@ -148,8 +168,10 @@ def fetch(
 
     Raises
     ------
+    ConnectionError
+        If the archive cannot be downloaded.
     OSError
-        If the archive cannot be downloaded or the files cannot be written.
+        If the files cannot be written.
     ValueError
         If the archive is not the official one.
     TypeError
@@ -160,64 +182,216 @@ def fetch(
         parent = Path(os.environ.get("NNDL_DATA") or _records.cache_folder())
     else:
         parent = as_path("folder", folder)
-    for place in (parent / _FOLDER, parent):
-        if all(_is_whole(place / file) for file in _FILES):
-            print(f"CIFAR-10 is already in {place}.")
-            return place
-    parent.mkdir(parents=True, exist_ok=True)
-    # A folder beside the target, so that moving the files is a renaming; it goes, whatever happens.
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".cifar10-") as workshop:
-        archive = _download(url, _sha256, Path(workshop))
-        unpacked = _unpack(archive, Path(workshop) / _FOLDER)
-        target = parent / _FOLDER
-        target.mkdir(exist_ok=True)
-        for file in _FILES:
-            os.replace(unpacked / file, target / file)
-    print(f"CIFAR-10 is in {target}.")
+    try:
+        target = _whole_copy(parent)
+        if target is None:
+            parent.mkdir(parents=True, exist_ok=True)
+            with _alone(parent):
+                target = _whole_copy(parent) or _make(parent, url, _sha256)
+    except ConnectionError:
+        raise
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"CIFAR-10 cannot be put into {parent}: {error}. It takes {_needed_space() / 1e6:.0f} MB "
+            "there while it is unpacked; --folder names another place.",
+        ) from error
     if find() != target:
         print(f"Set NNDL_DATA={parent} for nndl to find it there.")
     return target
 
 
+def _whole_copy(parent: Path) -> Path | None:
+    """Return where the files already are, all of them whole."""
+    for place in (parent / _FOLDER, parent):
+        if all(_is_whole(place / file) for file in _FILES):
+            print(f"CIFAR-10 is already in {place}.")
+            return place
+    return None
+
+
 def _is_whole(path: Path) -> bool:
-    return (
-        path.is_file()
-        and path.stat().st_size == _RECORDS_PER_FILE * _records.RECORD_SIZE
-    )
+    try:
+        _records.read(path, _RECORDS_PER_FILE)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
-def _download(url: str, sha256: str, folder: Path) -> Path:
-    import pooch
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait for other processes that fetch into this folder, and clear away what those
+    have left behind that were killed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _lock(descriptor, folder):
+            for leftover in folder.glob(f"{_WORKSHOP}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> bool:
+    """Lock an open folder; the system unlocks it when the process ends, however it ends.
+    Say whether that worked: some network file systems know no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"Waiting for another process that fetches CIFAR-10 into {folder}.")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
+
+
+def _needed_space() -> int:
+    """Return the bytes of the archive and of all files in it."""
+    return _ARCHIVE_SIZE + len(_FILES) * _RECORDS_PER_FILE * _records.RECORD_SIZE
+
+
+def _make(parent: Path, url: str, sha256: str) -> Path:
+    """Download the archive, unpack it, and put the files where they belong."""
+    if shutil.disk_usage(parent).free < _needed_space():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    # A folder beside the target, so that moving the files is a renaming; it goes, whatever happens.
+    with tempfile.TemporaryDirectory(dir=parent, prefix=_WORKSHOP) as workshop:
+        archive = Path(workshop, "cifar-10-binary.tar.gz")
+        _download(url, sha256, archive)
+        unpacked = _unpack(archive, Path(workshop, _FOLDER))
+        target = parent / _FOLDER
+        target.mkdir(exist_ok=True)
+        for file in _FILES:
+            os.replace(unpacked / file, target / file)
+    sync_folder(target)
+    print(f"CIFAR-10 is in {target}.")
+    return target
+
+
+# ---- downloading ---------------------------------------------------------------------
+
+
+def _download(url: str, sha256: str, path: Path) -> None:
+    """Download the archive into a new file, in several tries if need be."""
     from requests import RequestException
     from tqdm import tqdm
+    from urllib3.exceptions import HTTPError
 
-    pooch.get_logger().setLevel("ERROR")
-    with tqdm(
-        total=_ARCHIVE_SIZE, desc="CIFAR-10", unit="B", unit_scale=True, disable=None
-    ) as bar:
-        downloader = pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT)
-        name = "cifar-10-binary.tar.gz"
-        try:
-            pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=downloader)
-        except RequestException as error:
-            raise OSError(
-                f"{url} could not be downloaded ({error}). Try again, or name another address with "
-                "--mirror."
-            ) from error
-        except ValueError as error:
-            raise ValueError(
-                f"{url} is not the official archive, or was cut short: its SHA-256 is not {sha256}."
-            ) from error
-    return folder / name
+    with (
+        open(path, "w+b") as file,
+        tqdm(
+            total=_ARCHIVE_SIZE,
+            desc="CIFAR-10",
+            unit="B",
+            unit_scale=True,
+            disable=None,
+        ) as bar,
+    ):
+        for tries in range(1, _TRIES + 1):
+            trouble: Exception | None = None
+            try:
+                _receive(url, file, bar)
+            # A redirection to an address that is none raises a ValueError of Python's.
+            except (RequestException, HTTPError, ValueError) as error:
+                trouble = error
+            came = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            if came and hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return
+            if trouble is None:
+                raise ValueError(
+                    f"{url} is not the official archive, or was cut short: {came} bytes came, "
+                    f"whose SHA-256 is not {sha256}. (A network that wants you to log in answers with a "
+                    "page of its own.) Try again, or name another address with --mirror."
+                )
+            if tries == _TRIES or not _may_pass(trouble):
+                raise ConnectionError(
+                    f"{url} could not be downloaded ({_reason(trouble)}). Try again, or name another "
+                    "address with --mirror."
+                ) from trouble
+            time.sleep(tries * _PAUSE)
+
+
+def _receive(url: str, file: BinaryIO, bar: Any) -> None:
+    """Append to a file what it lacks of the archive; all of it where the server does
+    not send parts. More than the archive's size is never taken."""
+    import requests
+
+    file.seek(0, os.SEEK_END)
+    # "identity": the archive itself, not packed once more.
+    headers = {"Accept-Encoding": "identity"}
+    if file.tell() > 0:
+        headers["Range"] = f"bytes={file.tell()}-"
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        response.raise_for_status()
+        part = response.headers.get("Content-Range", "")
+        if not part.startswith(f"bytes {file.tell()}-"):
+            file.seek(0)
+            file.truncate()
+        bar.reset()
+        bar.update(file.tell())
+        # As they come: some servers call the archive a packed tar file, to be unpacked.
+        for chunk in response.raw.stream(1 << 16, decode_content=False):
+            bar.update(file.write(chunk))
+            if file.tell() > _ARCHIVE_SIZE:
+                return
+
+
+def _may_pass(trouble: Exception) -> bool:
+    """Say whether another try could help."""
+    from requests import HTTPError, TooManyRedirects
+
+    if isinstance(trouble, HTTPError):
+        return getattr(trouble.response, "status_code", None) in _PASSING
+    # Addresses that are none are ValueErrors.
+    return not isinstance(trouble, TooManyRedirects | ValueError)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what lies behind an error, without the layers of software around it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
+
+
+# ---- unpacking -----------------------------------------------------------------------
+
+
+class _AtMost(gzip.GzipFile):
+    """A packed file with an end to what it may unpack to, which can be a thousand times
+    its own size."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        super().__init__(path, "rb")
+        self.left = most
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise _too_much()
+        return data
+
+
+def _too_much() -> tarfile.ReadError:
+    return tarfile.ReadError("it unpacks to more than CIFAR-10 has")
 
 
 def _unpack(archive: Path, target: Path) -> Path:
     """Copy the batch files, and nothing else, out of the archive into a new folder."""
     target.mkdir()
     size = _RECORDS_PER_FILE * _records.RECORD_SIZE
+    most = len(_FILES) * size + (1 << 20)
     try:
-        with tarfile.open(archive, "r:gz") as members:
+        with (
+            _AtMost(archive, most) as unpacked,
+            tarfile.open(fileobj=unpacked, mode="r|") as members,
+        ):
             for member in members:
+                if member.size > most:  # perhaps only says so, and has an end before
+                    raise _too_much()
                 folder, _, file = member.name.rpartition("/")
                 if folder != _FOLDER or file not in _FILES:
                     continue
@@ -226,10 +400,16 @@ def _unpack(archive: Path, target: Path) -> Path:
                     raise ValueError(
                         f"{member.name} in the archive must be a file of {size} bytes."
                     )
-                with open(target / file, "wb") as destination:
+                with open(target / file, "xb") as destination:
                     shutil.copyfileobj(source, destination)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+                    destination.flush()
+                    os.fsync(destination.fileno())
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"The archive cannot be unpacked: {error}.") from error
+    except FileExistsError as error:
+        raise ValueError(
+            f"The archive must have {member.name} once, but has it twice."
+        ) from error
     for file in _FILES:
         if not _is_whole(target / file):
             raise ValueError(
