@@ -18,7 +18,9 @@ _forked = False
 def set_num_threads(n: int | None) -> None:
     """Set the number of threads that the compiled kernels use from now on.
 
-    Results do not depend on it, to the last bit.
+    Results do not depend on it, to the last bit. The number holds for all threads of
+    this process; each of them may call compiled functions, at the same time as others,
+    and changes the number safely.
 
     Parameters
     ----------
@@ -44,7 +46,9 @@ def get_num_threads() -> int:
     """Return the number of threads that the compiled kernels use.
 
     In a process that was forked it is 1, because the OpenMP runtime's threads do not
-    survive a fork.
+    survive a fork, and waiting for them would take for ever. `multiprocessing` starts
+    processes that are not forked, with all threads, by the methods ``spawn`` and, if
+    nndl is not among the modules that its server preloads, ``forkserver``.
 
     Returns
     -------
@@ -60,9 +64,10 @@ def get_num_threads() -> int:
     global _chosen
     if _forked:
         return 1
-    if _chosen is None:
-        _chosen = _default_threads()
-    return _chosen
+    chosen = _chosen  # which another thread may set to None at any moment
+    if chosen is None:
+        _chosen = chosen = _default_threads()
+    return chosen
 
 
 def _default_threads() -> int:

@@ -73,8 +73,8 @@ def test_real_interrupts_at_random_moments_change_no_bit(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
-    assert counts["interrupted"] >= 120
-    assert min(counts["_save"], counts["_step"]) >= 10
+    assert counts["interrupted"] >= 60
+    assert min(counts["_save"], counts["_step"]) >= 5
 
 
 def test_what_must_not_be_cut_in_two_is_done_before_the_interrupt():
