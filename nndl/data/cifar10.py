@@ -361,37 +361,34 @@ def _reason(error: BaseException) -> str:
 
 class _AtMost(gzip.GzipFile):
     """A packed file with an end to what it may unpack to, which can be a thousand times
-    its own size."""
+    its own size, and to how often it may be read behind its end: tarfile looks for the
+    end of a member block by block, even if that is to be exabytes away."""
 
     def __init__(self, path: Path, most: int) -> None:
         super().__init__(path, "rb")
-        self.left = most
+        self.left, self.looks_behind_the_end = most, 10
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         self.left -= len(data)
+        self.looks_behind_the_end -= not data
         if self.left < 0:
-            raise _too_much()
+            raise tarfile.ReadError("it unpacks to more than CIFAR-10 has")
+        if self.looks_behind_the_end < 0:
+            raise tarfile.ReadError("its end is missing")
         return data
-
-
-def _too_much() -> tarfile.ReadError:
-    return tarfile.ReadError("it unpacks to more than CIFAR-10 has")
 
 
 def _unpack(archive: Path, target: Path) -> Path:
     """Copy the batch files, and nothing else, out of the archive into a new folder."""
     target.mkdir()
     size = _RECORDS_PER_FILE * _records.RECORD_SIZE
-    most = len(_FILES) * size + (1 << 20)
     try:
         with (
-            _AtMost(archive, most) as unpacked,
+            _AtMost(archive, len(_FILES) * size + (1 << 20)) as unpacked,
             tarfile.open(fileobj=unpacked, mode="r|") as members,
         ):
             for member in members:
-                if member.size > most:  # perhaps only says so, and has an end before
-                    raise _too_much()
                 folder, _, file = member.name.rpartition("/")
                 if folder != _FOLDER or file not in _FILES:
                     continue
