@@ -436,8 +436,8 @@ def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, 
 )
 def max_pool_backward_fast(dout: Array, cache: Any) -> Array:
     winners, x_shape = cache
-    _check_fit(len(x_shape) == 4 and x_shape[:2] == winners.shape[:2])
     _check_fit(all(type(size) is int and size >= 0 for size in x_shape))
+    _check_fit(len(x_shape) == 4 and x_shape[:2] == winners.shape[:2])
     H, W = x_shape[2:]
     if winners.dtype == np.uint8:  # of windows of 2x2, side by side
         _check_fit(winners.shape[2:] == (H // 2, W // 2))
