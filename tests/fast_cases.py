@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from nndl import conv_layers, fast_layers, layers
+from nndl._arguments import takes
 from nndl._fast import _kernels
+from nndl._windows import check_output_size, conv_windows, pool_windows
 
 #: The arguments of each layer besides `x`, which all of them take.
 ARGUMENTS = {
@@ -262,21 +264,35 @@ LAYOUTS = {
 # ---- the readable twins --------------------------------------------------------------
 
 
+def _checked_like(readable):
+    """Give the quick form of a layer the checks of the readable one."""
+
+    def decorate(quick):
+        quick.__name__ = readable.__name__
+        return takes(**readable.declared)(quick)
+
+    return decorate
+
+
+@_checked_like(conv_layers.conv_forward_naive)
 def quick_conv_forward(x, w, b, conv_param):
     """The convolution as one product of matrices, where the loops would take too
     long."""
+    conv_windows(x.shape, w.shape, conv_param)
     windows = _windows(x, w.shape[2:], conv_param)
     out = np.tensordot(windows, w, axes=([1, 4, 5], [1, 2, 3]))
-    return np.ascontiguousarray((out + b).transpose(0, 3, 1, 2)), (x, w, conv_param)
+    return np.ascontiguousarray((out + b).transpose(0, 3, 1, 2)), (x, w, b, conv_param)
 
 
+@_checked_like(conv_layers.conv_backward_naive)
 def quick_conv_backward(dout, cache):
-    x, w, conv_param = cache
+    x, w, b, conv_param = cache
+    stride, pad, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
+    check_output_size(dout, H_out, W_out)
     windows = _windows(x, w.shape[2:], conv_param)
     dw = np.tensordot(dout, windows, axes=([0, 2, 3], [0, 2, 3]))
 
-    stride, pad = conv_param["stride"], conv_param["pad"]
-    (N, C, H, W), (H_out, W_out) = x.shape, dout.shape[2:]
+    N, C, H, W = x.shape
     dpadded = np.zeros((N, C, H + 2 * pad, W + 2 * pad), np.result_type(dout, w))
     for i, j in np.ndindex(w.shape[2:]):
         rows = slice(i, i + stride * H_out, stride)
@@ -287,26 +303,31 @@ def quick_conv_backward(dout, cache):
     return dx, dw, dout.sum(axis=(0, 2, 3))
 
 
+@_checked_like(conv_layers.max_pool_forward_naive)
 def quick_max_pool_forward(x, pool_param):
     """The max pooling with all windows at once, where the loops would take too long."""
-    size = pool_param["pool_height"], pool_param["pool_width"]
-    windows = _windows(x, size, pool_param)
-    windows = windows.reshape(*windows.shape[:4], math.prod(size))
-    return windows.max(axis=-1), (x.shape, windows.argmax(axis=-1), pool_param)
+    height, width, *_ = pool_windows(x.shape, pool_param)
+    windows = _windows(x, (height, width), pool_param)
+    windows = windows.reshape(*windows.shape[:4], height * width)
+    return windows.max(axis=-1), (x, pool_param)
 
 
+@_checked_like(conv_layers.max_pool_backward_naive)
 def quick_max_pool_backward(dout, cache):
-    shape, first, pool_param = cache
+    x, pool_param = cache
+    height, width, stride, H_out, W_out = pool_windows(x.shape, pool_param)
+    check_output_size(dout, H_out, W_out)
+    windows = _windows(x, (height, width), pool_param)
+    first = windows.reshape(*windows.shape[:4], height * width).argmax(axis=-1)
     n, c, i, j = np.indices(dout.shape)
-    stride, width = pool_param["stride"], pool_param["pool_width"]
-    dx = np.zeros(shape, dout.dtype)
+    dx = np.zeros(x.shape, dout.dtype)
     np.add.at(dx, (n, c, i * stride + first // width, j * stride + first % width), dout)
     return dx
 
 
 def _windows(x, size, param):
     """Return every window of every image, (N, C, H_out, W_out, HH, WW)."""
-    stride, pad = param["stride"], param.get("pad", 0)
+    stride, pad = int(param["stride"]), int(param.get("pad", 0))
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=(2, 3))
     return windows[:, :, ::stride, ::stride]
@@ -328,11 +349,20 @@ def readable_layer(name):
 
 def _affordable_layer(name, x, given):
     """Return the readable layer, or its quick form where the loops would be slow."""
-    if name == "conv" and x[:, :1].size * len(given["w"]) > 200:
+    places = _size(x, slice(1)) * _size(x, slice(2, None))
+    if name == "conv" and places * _size(given["w"], slice(1)) > 200:
         return quick_conv_forward, quick_conv_backward
-    if name == "max_pool" and x.size > 500:
+    if name == "max_pool" and _size(x) > 500:
         return quick_max_pool_forward, quick_max_pool_backward
     return readable_layer(name)
+
+
+def _size(value, axes=slice(None)):
+    """Return the product of an array's sizes along some axes; 0 if it is none."""
+    try:
+        return math.prod(np.shape(value)[axes])
+    except ValueError:
+        return 0
 
 
 def run_readable(name, given, dout=None):
@@ -341,34 +371,85 @@ def run_readable(name, given, dout=None):
     Returns the output, the gradients by name, and the `dout` that was given or drawn: it
     is 0 where a rounding could decide which way a ReLU or a maximum goes.
     """
-    a, caches = given["x"], []
+    out, caches, sure = forward_readable(name, given)
+    if dout is None:
+        dout = normal(99, *out.shape, dtype=out.dtype)
+        if name in SANDWICHES:
+            dout *= sure
+    return out, backward_readable(given, dout, caches), dout
+
+
+def forward_readable(name, given, rounded=None):
+    """Run a layer forward by its readable twin.
+
+    Returns the output, what `backward_readable` needs, and where no rounding can decide
+    which way a sandwich's ReLU or maximum goes. `rounded(a, size)` may change what each
+    part computed by adding up numbers of this `size` that cancelled out.
+    """
+    a, caches, before_relu, blur = given["x"], [], None, 0
     with np.errstate(all="ignore"):
         for part in parts_of(name):
             if part == "relu":
                 before_relu = a
             forward, backward = _affordable_layer(part, a, given)
-            a, cache = forward(a, *(given[key] for key in ARGUMENTS[part]))
-            caches.append((backward, cache))
-        out = a
-        if dout is None:
-            dout = normal(99, *out.shape, dtype=out.dtype)
-            if name in SANDWICHES:
-                dout *= _is_sure(before_relu, given.get("pool_param"))
-        gradients = ()
-        d = dout
-        for backward, cache in reversed(caches):
-            d, *rest = as_tuple(backward(d, cache))
+            before = a
+            a, cache = forward(before, *(given[key] for key in ARGUMENTS[part]))
+            if "norm" in part:
+                gamma, over_std = _scales(part, cache)
+                size = _largest(before) * over_std
+                blur = 1e-4 * gamma * size
+            if rounded and "norm" in part:
+                cache = rounded(cache[0], size), *cache[1:]
+                a = rounded(a, gamma * size)
+            elif rounded:
+                a = rounded(a, 0)
+            caches.append((part, backward, cache))
+        sure = True
+        if name in SANDWICHES:
+            sure = _is_sure(before_relu, given.get("pool_param"), blur)
+    return a, caches, sure
+
+
+def backward_readable(given, dout, caches, rounded=None):
+    """Return the gradients by name, by the readable twin."""
+    gradients, d = (), dout
+    with np.errstate(all="ignore"):
+        for part, backward, cache in reversed(caches):
+            before = d
+            d, *rest = as_tuple(backward(before, cache))
+            if rounded and "norm" in part:
+                gamma, over_std = _scales(part, cache)
+                size = np.nan_to_num(np.abs(before * gamma * over_std), posinf=0)
+                over = (0, 2, 3) if "batch" in part else (1, 2, 3)
+                over = over[: size.ndim - 1]
+                d = rounded(d, size.max(axis=over, initial=0, keepdims=True))
+            elif rounded:
+                d = rounded(d, 0)
             gradients = (*rest, *gradients)
-    return out, named_gradients(given, (d, *gradients)), dout
+    return named_gradients(given, (d, *gradients))
 
 
-def _is_sure(a, pool_param):
+def _scales(part, cache):
+    """Return the scale of a normalization and one over its deviations, in shapes that fit
+    its output."""
+    xhat, gamma, std = cache[0], cache[1], cache[3 if "group" in part else 2]
+    if part == "spatial_groupnorm":
+        each = xhat.shape[1] // std.shape[1]
+        std = std[:, :, 0].repeat(each, axis=1)
+    elif part == "spatial_batchnorm":
+        std = std[:, None, None]
+    if xhat.ndim == 4:
+        gamma = gamma.reshape(-1, 1, 1)
+    return np.abs(gamma), 1 / std
+
+
+def _is_sure(a, pool_param, blur):
     """Say where `a`, the largest `a` of the window if it is pooled, is clearly positive
-    or negative, and in a window clearly the largest."""
-    margin = 1e-3 * _largest(a)
+    or negative, and in a window clearly the largest, though it be off by `blur`."""
+    margin = 1e-3 * _largest(a) + blur
     if pool_param is None:
         return np.abs(a) > margin
-    size = pool_param["pool_height"], pool_param["pool_width"]
+    size = int(pool_param["pool_height"]), int(pool_param["pool_width"])
     windows = _windows(a, size, pool_param)
     ranked = np.sort(windows.reshape(*windows.shape[:4], math.prod(size)), axis=-1)
     first = ranked[..., -1]
