@@ -1,4 +1,4 @@
-"""What Ctrl-C must not cut in two."""
+"""What Ctrl-C must not cut in two, and processes that it ends without many words."""
 
 from __future__ import annotations
 
@@ -26,3 +26,25 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if held_back:
         handler(*held_back[0])
+
+
+@contextlib.contextmanager
+def starting_processes() -> Iterator[None]:
+    """Start processes in the block to which Ctrl-C means nothing until they call
+    `end_at_interrupts`.
+
+    A terminal sends it to all of them. The one that started the others ends them and
+    says so; what they were importing just then, nobody wants to know.
+    """
+    # A new process begins with the blocked signals of the thread that starts it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_at_interrupts() -> None:
+    """Let Ctrl-C end this process at once and without a word, wherever it is."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

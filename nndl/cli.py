@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With status 2 if the arguments are wrong, 0 after ``--help`` and ``--version``.
     """
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         return arguments.run(arguments) or 0
     except (ImportError, OSError, ValueError) as error:
         print("nndl:", " ".join(str(error).split()), file=sys.stderr)

@@ -3,19 +3,23 @@ command ends in a traceback or leaves something half-made."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import cifar_cases
 import numpy as np
+import psutil
 import pytest
 from test_checkpoints_attacked import GENERATORS, everything, fc, image_solver
 
-from nndl import _interrupts
+from nndl import _interrupts, cli
 
 TESTS = Path(__file__).parent
 
@@ -93,3 +97,140 @@ def test_what_must_not_be_cut_in_two_is_done_before_the_interrupt():
         work()
     assert done == ["first", "second"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# ---- commands ------------------------------------------------------------------------
+
+NNDL = [sys.executable, "-c", "import sys, nndl.cli; sys.exit(nndl.cli.main())"]
+
+
+def interrupted(command, when, **environment):
+    """Start a command as a terminal does, send Ctrl-C to all of its processes when the
+    moment has come, and return its output."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | environment,
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not when(psutil.Process(process.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    started = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert alive == []
+    return out, errors
+
+
+def assert_short(errors):
+    assert errors.splitlines()[-1] == "nndl: interrupted"
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) <= 2
+
+
+def has_a_child(process):
+    """Say whether a command has started what works for it (and not only, in a copy of
+    the project, what compiles changed kernels when the package is imported)."""
+    words = "nndl.check", "multiprocessing.spawn", "ipykernel_launcher"
+    with contextlib.suppress(psutil.NoSuchProcess):
+        commands = [" ".join(child.cmdline()) for child in process.children()]
+        return any(word in command for word in words for command in commands)
+    return False
+
+
+def test_an_interrupted_fetch_leaves_nothing_and_the_next_one_works(
+    tmp_path, monkeypatch
+):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    folder = tmp_path / "data"
+    server = cifar_cases.Server(cifar_cases.archive(cifar_cases.contents()))
+    script = TESTS / "cifar_cases.py"
+    command = [sys.executable, script, server.url, server.sha256, folder]
+    try:
+        server.answers = [cifar_cases.stall]
+        out, errors = interrupted(
+            command, lambda _: server.requests and any(folder.glob(".cifar10-*/*"))
+        )
+        assert (out, errors) == ("", "nndl: interrupted\n")
+        assert cifar_cases.left_in(folder) == []
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    finally:
+        server.stop()
+    found = folder / cifar_cases.FOLDER
+    contents = {path.name: path.read_bytes() for path in found.iterdir()}
+    assert contents == cifar_cases.contents()
+
+
+@pytest.mark.parametrize("moment", ["while it starts", "in a function of the file"])
+def test_an_interrupted_check_says_only_that(tmp_path, moment):
+    there = tmp_path / "there"
+    (tmp_path / "mine.py").write_text(
+        f"""
+import pathlib, time
+
+def relu_forward(x):
+    pathlib.Path({str(there)!r}).touch()
+    while True:
+        time.sleep(0.01)
+"""
+    )
+    when = has_a_child if moment == "while it starts" else lambda _: there.exists()
+    out, errors = interrupted([*NNDL, "check", str(tmp_path / "mine.py")], when)
+    assert_short(errors)
+    assert out == ""
+
+
+@pytest.mark.parametrize("moment", ["while it starts", "while it measures"])
+def test_an_interrupted_benchmark_says_only_that(tmp_path, moment):
+    def measures(process):
+        children = process.children(recursive=True)
+        return len(children) > 1 and max(c.cpu_times().user for c in children) > 1
+
+    when = has_a_child if moment == "while it starts" else measures
+    json_file = tmp_path / "results.json"
+    command = [*NNDL, "bench", "--quick", "--only", "T1", "--json", str(json_file)]
+    _, errors = interrupted(command, when)
+    assert_short(errors)
+    assert json_file.read_text() == ""
+
+
+@pytest.mark.parametrize("moment", ["while it starts", "in a cell"])
+def test_an_interrupted_notebook_leaves_nothing_behind(tmp_path, moment):
+    pytest.importorskip("nbclient", reason="running notebooks needs the extra `book`")
+    there = tmp_path / "there"
+    source = (
+        f"import pathlib, time; pathlib.Path({str(there)!r}).touch(); time.sleep(99)"
+    )
+    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    notebook = {"cells": [cell | {"source": source}], "metadata": {}}
+    path, output = tmp_path / "n.ipynb", tmp_path / "out.ipynb"
+    path.write_text(json.dumps(notebook | {"nbformat": 4, "nbformat_minor": 4}))
+    output.write_text("of an earlier run")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [*NNDL, "run-notebook", str(path), "-o", str(output)]
+    when = has_a_child if moment == "while it starts" else lambda _: there.exists()
+    out, errors = interrupted(command, when, TMPDIR=str(folder))
+    assert_short(errors)
+    assert out == ""
+    assert output.read_text() == "of an earlier run"
+    assert [p for p in folder.iterdir() if p.name.startswith("nndl")] == []
+
+
+def test_an_interrupt_before_the_arguments_are_read_is_one_line(monkeypatch, capsys):
+    """What the commands need is imported before; that takes a moment."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupt)
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err == "nndl: interrupted\n"

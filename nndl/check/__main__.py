@@ -2,7 +2,9 @@
 
 import sys
 
+from .._interrupts import end_at_interrupts
 from ._files import work
 
 if __name__ == "__main__":
+    end_at_interrupts()
     sys.exit(work(sys.argv[1:]))

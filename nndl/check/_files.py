@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from .._arguments import as_path, number, whole_number
+from .._interrupts import starting_processes
 from . import specifications
 from ._check import check
 from ._result import Finding, Result, level_of
@@ -98,7 +99,10 @@ def _run(command: list[str], seconds: float) -> int | None:
     """Run a command and return how it ended, or None if its time was over. What it
     prints goes to standard error."""
     standard_error = 2
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=standard_error)
+    with starting_processes():
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=standard_error
+        )
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:

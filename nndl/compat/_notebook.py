@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+import logging
 import os
 import re
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .._files import replacing
+from .._interrupts import uninterrupted
 
 #: What belongs to Colab or to the course's own building, and has no place here.
 _ELSEWHERE = re.compile(
@@ -243,7 +246,8 @@ def _execute(
         # The setup is not a cell of the reader's, and may take long on a busy machine.
         timeout_func=lambda cell: None if cell is setup else timeout,
         kernel_name="python3",
-        extra_arguments=["--log-level=ERROR"],
+        # When Ctrl-C ends it, the kernel has errors to tell that nobody caused.
+        extra_arguments=["--log-level=CRITICAL"],
         interrupt_on_timeout=True,
         allow_errors=True,
         resources={"metadata": {"path": folder}},
@@ -252,7 +256,9 @@ def _execute(
     if data is not None:
         environment["NNDL_DATASET"] = data
     dead = None
-    with client.setup_kernel(env=environment):
+    with contextlib.ExitStack() as stack:
+        with uninterrupted():  # a kernel that is half started would outlive Ctrl-C
+            stack.enter_context(client.setup_kernel(env=environment))
         for i, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
                 continue
@@ -369,6 +375,8 @@ def _command(arguments: argparse.Namespace) -> int:
             flush=True,
         )
 
+    # After Ctrl-C, it would tell of tasks that nobody waits for any more.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     report = run_notebook(
         arguments.notebook,
         arguments.output,
