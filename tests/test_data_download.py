@@ -463,6 +463,14 @@ def test_a_member_that_announces_more_than_there_is_does_not_hang(server, cache,
     assert_archive_refused(server, cache, "cannot be unpacked: its end is missing")
 
 
+def test_a_map_of_holes_that_is_none_is_refused(server, cache):
+    """Of which tarfile says only what it could not make a number of."""
+    info = member(f"{FOLDER}/data_batch_1.bin", size=FILE_SIZE)
+    info.pax_headers = {"GNU.sparse.map": "0,nonsense", "GNU.sparse.size": "9"}
+    serve(server, [(info, FILES[0][1]), *FILES[1:]])
+    assert_archive_refused(server, cache, "The archive cannot be unpacked: invalid")
+
+
 def test_no_spoilt_archive_does_anything_else_than_fail(server, cache, tmp_path):
     """Bytes of the tar file changed at random, in its headers above all."""
     chance = random.Random(1)

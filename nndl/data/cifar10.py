@@ -379,6 +379,10 @@ class _AtMost(gzip.GzipFile):
         return data
 
 
+class _NotTheFiles(ValueError):
+    """An archive does not hold what it should."""
+
+
 def _unpack(archive: Path, target: Path) -> Path:
     """Copy the batch files, and nothing else, out of the archive into a new folder."""
     target.mkdir()
@@ -394,19 +398,21 @@ def _unpack(archive: Path, target: Path) -> Path:
                     continue
                 source = members.extractfile(member) if member.isreg() else None
                 if source is None or member.size != size:
-                    raise ValueError(
+                    raise _NotTheFiles(
                         f"{member.name} in the archive must be a file of {size} bytes."
                     )
-                with open(target / file, "xb") as destination:
+                if (target / file).exists():
+                    raise _NotTheFiles(
+                        f"The archive must have {member.name} once, but has it twice."
+                    )
+                with open(target / file, "wb") as destination:
                     shutil.copyfileobj(source, destination)
                     destination.flush()
                     os.fsync(destination.fileno())
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"The archive cannot be unpacked: {error}.") from error
-    except FileExistsError as error:
-        raise ValueError(
-            f"The archive must have {member.name} once, but has it twice."
-        ) from error
+    except _NotTheFiles:
+        raise
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError) as e:
+        raise ValueError(f"The archive cannot be unpacked: {e}.") from e
     for file in _FILES:
         if not _is_whole(target / file):
             raise ValueError(
