@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._arguments import as_path
+from ._files import replacing
+from ._interrupts import uninterrupted
 
 __all__ = ["write_exercises"]
 
@@ -82,12 +84,18 @@ def write_exercises(
         raise FileExistsError(
             f"{folder} already holds {', '.join(there)}, perhaps somebody's work: name another folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, notebook in made.items():
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    return list(made)
+    written: list[Path] = []
+    with uninterrupted():
+        try:
+            for path, notebook in made.items():
+                with replacing(path) as file:
+                    file.write((json.dumps(notebook, indent=1) + "\n").encode())
+                written.append(path)
+        except BaseException:
+            for path in written:  # or they would be taken for somebody's work
+                path.unlink()
+            raise
+    return written
 
 
 def _chapters() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,30 @@ def test_the_notebook_is_a_valid_one(chapters):
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     (path,) = write_exercises(chapters.parent / "out", chapters)
     nbformat.validate(nbformat.read(path, as_version=4))
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_set_of_notebooks_is_written_whole_or_not_at_all(
+    chapters, monkeypatch, broken
+):
+    """What a full disk leaves of it would be taken for somebody's work."""
+    text = (chapters / "03-things.ipynb").read_text()
+    for number in (4, 5):
+        (chapters / f"0{number}-things.ipynb").write_text(text)
+    out = chapters.parent / "out"
+    replace, writes = os.replace, iter(range(3))
+
+    def full(part, path):
+        if next(writes) == broken:
+            raise OSError(28, "No space left on device")
+        replace(part, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_exercises(out, chapters)
+    assert list(out.iterdir()) == []
+    assert len(write_exercises(out, chapters)) == 3
 
 
 def test_work_that_is_there_is_never_overwritten(chapters, capsys):
