@@ -121,7 +121,12 @@ def _affine_forward(x: Array, w: Array, b: Array, relu: bool) -> tuple[Array, An
 
 
 def _affine_backward(
-    dout: Array, need_dx: bool, x: Array, w: Array, b: Array, passed: Array | None = None
+    dout: Array,
+    need_dx: bool,
+    x: Array,
+    w: Array,
+    b: Array,
+    passed: Array | None = None,
 ) -> tuple[Array | None, Array, Array]:
     """Compute the gradients of an affine layer, or of affine - ReLU if `passed` is
     given."""
@@ -420,6 +425,7 @@ def _beyond(x: Array, w: Array, pad: int) -> int:
 @compiled_twin_of(conv_layers.max_pool_forward_naive)
 def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, Any]:
     height, width, stride, _, _ = pool_windows(x.shape, pool_param)
+    pool_param = {"pool_height": height, "pool_width": width, "stride": stride}
     (x,) = _ready(x)
     stride = min(stride, max(x.shape[2:]))
     if x.shape[2] * x.shape[3] > 2**31:
@@ -427,21 +433,21 @@ def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, 
             f"`x` must have at most 2**31 pixels in a plane (x: {x.shape})."
         )
     out, winners = _kernels.pool_forward(x, height, width, stride, get_num_threads())
-    return out, FastCache("max_pool_forward_fast", winners, x.shape)
+    return out, FastCache("max_pool_forward_fast", winners, x.shape, pool_param)
 
 
 @compiled_twin_of(
     conv_layers.max_pool_backward_naive,
-    cache="winners uint8|int32 (N, C, H_out, W_out), x_shape tuple",
+    cache="winners uint8|int32 (N, C, H_out, W_out), x_shape tuple, pool_param dict",
 )
 def max_pool_backward_fast(dout: Array, cache: Any) -> Array:
-    winners, x_shape = cache
-    _check_fit(all(type(size) is int and size >= 0 for size in x_shape))
-    _check_fit(len(x_shape) == 4 and x_shape[:2] == winners.shape[:2])
+    winners, x_shape, pool_param = cache
+    _check_fit(len(x_shape) == 4 and all(type(size) is int for size in x_shape))
+    *sizes, H_out, W_out = pool_windows(x_shape, pool_param)
+    _check_fit(winners.shape == (*x_shape[:2], H_out, W_out))
     H, W = x_shape[2:]
-    if winners.dtype == np.uint8:  # of windows of 2x2, side by side
-        _check_fit(winners.shape[2:] == (H // 2, W // 2))
-    elif winners.size:
+    _check_fit((winners.dtype == np.uint8) == (sizes == [2, 2, 2]) and H * W <= 2**31)
+    if winners.dtype == np.int32 and winners.size:
         _check_fit(winners.min() >= 0 and winners.max() < H * W)
     (dout,) = _ready(dout)
     return _kernels.pool_backward(dout, winners, H, W, get_num_threads())
