@@ -280,7 +280,7 @@ def quick_conv_forward(x, w, b, conv_param):
     long."""
     conv_windows(x.shape, w.shape, conv_param)
     windows = _windows(x, w.shape[2:], conv_param)
-    out = np.tensordot(windows, w, axes=([1, 4, 5], [1, 2, 3]))
+    out = _contracted(windows, w, [1, 4, 5], [1, 2, 3])
     return np.ascontiguousarray((out + b).transpose(0, 3, 1, 2)), (x, w, b, conv_param)
 
 
@@ -290,14 +290,14 @@ def quick_conv_backward(dout, cache):
     stride, pad, H_out, W_out = conv_windows(x.shape, w.shape, conv_param)
     check_output_size(dout, H_out, W_out)
     windows = _windows(x, w.shape[2:], conv_param)
-    dw = np.tensordot(dout, windows, axes=([0, 2, 3], [0, 2, 3]))
+    dw = _contracted(dout, windows, [0, 2, 3], [0, 2, 3])
 
     N, C, H, W = x.shape
     dpadded = np.zeros((N, C, H + 2 * pad, W + 2 * pad), np.result_type(dout, w))
     for i, j in np.ndindex(w.shape[2:]):
         rows = slice(i, i + stride * H_out, stride)
         columns = slice(j, j + stride * W_out, stride)
-        part = np.tensordot(dout, w[:, :, i, j], axes=([1], [0]))
+        part = _contracted(dout, w[:, :, i, j], [1], [0])
         dpadded[:, :, rows, columns] += part.transpose(0, 3, 1, 2)
     dx = dpadded[:, :, pad : pad + H, pad : pad + W]
     return dx, dw, dout.sum(axis=(0, 2, 3))
@@ -323,6 +323,22 @@ def quick_max_pool_backward(dout, cache):
     dx = np.zeros(x.shape, dout.dtype)
     np.add.at(dx, (n, c, i * stride + first // width, j * stride + first % width), dout)
     return dx
+
+
+def _contracted(a, b, a_axes, b_axes):
+    """Return `numpy.tensordot(a, b, (a_axes, b_axes))`, for which 0 times NaN is NaN
+    also where only one number is multiplied."""
+    a, b = (
+        np.moveaxis(a, a_axes, range(-len(a_axes), 0)),
+        np.moveaxis(b, b_axes, range(len(b_axes))),
+    )
+    kept_a, kept_b = a.shape[: a.ndim - len(a_axes)], b.shape[len(b_axes) :]
+    terms = math.prod(b.shape[: len(b_axes)])
+    rows, columns = (
+        a.reshape(math.prod(kept_a), terms),
+        b.reshape(terms, math.prod(kept_b)),
+    )
+    return (rows @ columns).reshape(*kept_a, *kept_b)
 
 
 def _windows(x, size, param):
