@@ -98,11 +98,11 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
         raise ValueError(f"{name} is damaged: its content does not match its checksum.")
     # Whoever can write a file can also sign it, so nothing in it is taken on trust.
     try:
-        members = _members(data)
-        facts = json.loads(members.pop(_JSON))
-        version = facts.pop("nndl checkpoint")
-        is_newer = version > VERSION
-        arrays = {} if is_newer else {k: _array(k, m) for k, m in members.items()}
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            facts = json.loads(_stored(archive, archive.getinfo(_JSON)))
+            version = facts.pop("nndl checkpoint")
+            is_newer = version > VERSION
+            arrays = {} if is_newer else _arrays(archive, len(data))
     except MemoryError:
         raise
     except Exception as error:
@@ -112,7 +112,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
             f"{name} is a checkpoint of format {version}, but this version of nndl knows formats "
             f"up to {VERSION}: it was written by a newer one."
         )
-    return {member.removesuffix(".npy"): a for member, a in arrays.items()}, facts
+    return arrays, facts
 
 
 def makes_no_sense(name: str, error: Exception) -> str:
@@ -130,19 +130,31 @@ def _is_foreign(data: bytes) -> bool:
         return False
 
 
-def _members(data: bytes) -> dict[str, bytes]:
-    """Return what is in an archive, as far as it is stored as it is: what is compressed
-    may be a thousand times as large."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = archive.infolist()
-        stored = sum(member.file_size for member in members) <= len(data) and all(
-            member.compress_type == zipfile.ZIP_STORED
-            and member.compress_size == member.file_size
-            for member in members
+def _arrays(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
+    """Return all arrays of an archive of this size, in bytes."""
+    members = [m for m in archive.infolist() if m.filename != _JSON]
+    # Several may be the same bytes, or have the same name.
+    if sum(member.compress_size for member in members) > size or len(members) > len(
+        {member.filename for member in members}
+    ):
+        raise ValueError("it has members that share a place or a name")
+    return {
+        member.filename.removesuffix(".npy"): _array(
+            member.filename, _stored(archive, member)
         )
-        if not stored or len({member.filename for member in members}) < len(members):
-            raise ValueError("it was not stored as checkpoints are")
-        return {member.filename: archive.read(member) for member in members}
+        for member in members
+    }
+
+
+def _stored(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member that is stored as it is: what is compressed may unpack to a
+    thousand times its size."""
+    if (
+        member.compress_type != zipfile.ZIP_STORED
+        or member.compress_size != member.file_size
+    ):
+        raise ValueError(f"{member.filename} is compressed")
+    return archive.read(member)
 
 
 def _array(name: str, content: bytes) -> Array:

@@ -172,12 +172,13 @@ def test_an_array_with_a_false_header_is_refused(checkpoint, content, monkeypatc
     assert not Path("evil").exists()
 
 
-def pack(path, members, compression=zipfile.ZIP_STORED):
-    """Write an archive with a right checksum."""
+def pack(path, members, compressed=None):
+    """Write an archive with a right checksum, and one of its members compressed."""
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", compression) as archive:
+    with zipfile.ZipFile(content, "w") as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            way = zipfile.ZIP_DEFLATED if name == compressed else zipfile.ZIP_STORED
+            archive.writestr(name, data, way)
         archive.comment = b"sha256:" + b"0" * 64
     path.write_bytes(_checkpoints.signed(content.getvalue()))
 
@@ -185,16 +186,16 @@ def pack(path, members, compression=zipfile.ZIP_STORED):
 @pytest.mark.parametrize("name", ["checkpoint.json", "params.b1.npy"])
 def test_what_would_unpack_to_a_thousand_times_its_size_is_refused(checkpoint, name):
     bomb = b" " * 50_000_000
-    pack(checkpoint, {"checkpoint.json": "{}", name: bomb}, zipfile.ZIP_DEFLATED)
+    pack(checkpoint, {"checkpoint.json": '{"nndl checkpoint": 1}', name: bomb}, name)
     assert checkpoint.stat().st_size < 100_000
-    assert "it was not stored as checkpoints are" in refusal(checkpoint)
+    assert "is compressed" in refusal(checkpoint)
 
 
 def test_members_that_share_their_bytes_are_refused(checkpoint):
     """A thousand entries of the directory that mean one large member."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("checkpoint.json", "{}")
+        archive.writestr("checkpoint.json", '{"nndl checkpoint": 1}')
         archive.writestr("a.npy", bytes(100_000))
         for i in range(1000):
             entry = zipfile.ZipInfo(f"{i}.npy")
@@ -203,7 +204,15 @@ def test_members_that_share_their_bytes_are_refused(checkpoint):
             archive.filelist.append(entry)
         archive.comment = b"sha256:" + b"0" * 64
     checkpoint.write_bytes(_checkpoints.signed(content.getvalue()))
-    assert "it was not stored as checkpoints are" in refusal(checkpoint)
+    assert "share a place or a name" in refusal(checkpoint)
+
+
+def test_a_newer_format_is_called_newer_though_it_be_compressed(checkpoint):
+    members = {"checkpoint.json": '{"nndl checkpoint": 2}', "params.W1.npy": "new"}
+    pack(checkpoint, members, compressed="params.W1.npy")
+    said = refusal(checkpoint)
+    assert "is a checkpoint of format 2" in said
+    assert "written by a newer one" in said
 
 
 def test_an_encrypted_member_is_refused(checkpoint):
