@@ -399,7 +399,9 @@ def test_what_has_the_name_itself_is_not_taken_for_the_last_checkpoint(
         assert "it is no .npz file" in refusal(path)
 
 
-@pytest.mark.parametrize("name", [5, 1.5, ["run"], object()], ids=str)
+@pytest.mark.parametrize(
+    "name", [5, 1.5, ["run"], object()], ids=["int", "float", "list", "object"]
+)
 def test_a_name_that_is_no_path_is_refused_before_training(tmp_path, name):
     with pytest.raises(TypeError, match="`checkpoint_name` must be a path"):
         small_solver(tmp_path, checkpoint_name=name)
