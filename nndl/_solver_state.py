@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,23 +268,42 @@ def _check(condition: bool, what: str) -> None:
 def all_or_nothing(solver: Any) -> Iterator[None]:
     """Put random numbers and running averages back to where they were, unless the block
     takes the solver further before it ends."""
+    solver._undo = _undoing(solver)
+    try:
+        yield
+    except BaseException:
+        undo(solver)  # or, if that is interrupted as well, when training goes on
+        raise
+
+
+def undo(solver: Any) -> None:
+    """Put back what the last `all_or_nothing` has left half done, if anything."""
+    with uninterrupted():
+        if solver._undo is not None:
+            solver._undo()
+            solver._undo = None
+
+
+def _undoing(solver: Any) -> Callable[[], None]:
+    """Return a function that puts random numbers and running averages back to where they
+    are now, unless the solver has got further since."""
     here = solver.iteration, solver._stock_taken_at
     states = [(source, _random_state(source)) for source in _random_sources(solver)]
     averages = [
         (bn_param, {key: copy.copy(value) for key, value in bn_param.items()})
         for bn_param in getattr(solver.model, "bn_params", [])
     ]
-    try:
-        yield
-    except BaseException:
-        if here == (solver.iteration, solver._stock_taken_at):
-            with uninterrupted():
-                for source, state in states:
-                    _set_random_state(source, state)
-                for bn_param, before in averages:
-                    bn_param.clear()
-                    bn_param.update(before)
-        raise
+
+    def put_back() -> None:
+        if here != (solver.iteration, solver._stock_taken_at):
+            return
+        for source, state in states:
+            _set_random_state(source, state)
+        for bn_param, before in averages:
+            bn_param.clear()
+            bn_param.update(before)
+
+    return put_back
 
 
 def _made_with(solver: Any) -> dict[str, Any]:

@@ -149,6 +149,7 @@ class Solver:
         self._goal = self._stock_taken_at = 0
         self._unfinished = False
         self._due: list[str] = []  # checkpoints to be written before the next step
+        self._undo: Callable[[], None] | None = None  # of a step that was cut off
         self._order = np.arange(0)
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
@@ -181,6 +182,7 @@ class Solver:
         """
         from tqdm import tqdm
 
+        _solver_state.undo(self)
         with uninterrupted():
             if not self._unfinished:
                 self._goal += self.num_epochs * self.iterations_per_epoch
@@ -242,7 +244,7 @@ class Solver:
         arrays, facts = _checkpoints.read(where)
         with uninterrupted():
             _solver_state.restore(os.fspath(where), arrays, facts, self)
-            self._unfinished, self._due = True, []
+            self._unfinished, self._due, self._undo = True, [], None
 
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100

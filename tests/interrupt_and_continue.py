@@ -102,7 +102,7 @@ class Interruptions:
                 if frame.name in self.inside:
                     self.inside[frame.name] += 1
         signal.setitimer(signal.ITIMER_PROF, 0)
-        return not solver._unfinished
+        return solver.iteration > 0 and not solver._unfinished
 
 
 def main(folder: Path, seed: int, interrupts: int) -> dict[str, int]:

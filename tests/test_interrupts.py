@@ -19,7 +19,7 @@ import psutil
 import pytest
 from test_checkpoints_attacked import GENERATORS, everything, fc, image_solver
 
-from nndl import _interrupts, cli
+from nndl import _interrupts, _solver_state, cli
 
 TESTS = Path(__file__).parent
 
@@ -28,9 +28,11 @@ TESTS = Path(__file__).parent
 
 
 @pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("name", GENERATORS)
-def test_an_interrupted_training_goes_on_to_the_last_bit(name):
-    """Whatever the first half of a step or of a stock-taking has drawn."""
+def test_an_interrupted_training_goes_on_to_the_last_bit(name, times, monkeypatch):
+    """Whatever the first half of a step or of a stock-taking has drawn; and if a second
+    Ctrl-C strikes while the first is dealt with."""
 
     def make():
         np.random.seed(8)
@@ -42,7 +44,7 @@ def test_an_interrupted_training_goes_on_to_the_last_bit(name):
     whole.train()
 
     solver = make()
-    chance, loss = random.Random(0), solver.model.loss
+    chance, loss, undo = random.Random(0), solver.model.loss, _solver_state.undo
 
     def interrupted(X, y=None):
         result = loss(X, y)
@@ -50,13 +52,19 @@ def test_an_interrupted_training_goes_on_to_the_last_bit(name):
             raise KeyboardInterrupt
         return result
 
+    def interrupted_again(solver):
+        if times == 2 and sys.exc_info()[0] is not None:
+            raise KeyboardInterrupt
+        undo(solver)
+
     solver.model.loss = interrupted
+    monkeypatch.setattr(_solver_state, "undo", interrupted_again)
     interrupts = 0
     while solver._unfinished or not interrupts:
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             solver.train()
-        except KeyboardInterrupt:
-            interrupts += 1
+            break
+        interrupts += 1
     assert interrupts > 10
     same = everything(solver) == everything(whole)
     assert same  # what pytest would say of the bytes is too long
