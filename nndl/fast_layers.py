@@ -425,9 +425,9 @@ def _beyond(x: Array, w: Array, pad: int) -> int:
 @compiled_twin_of(conv_layers.max_pool_forward_naive)
 def max_pool_forward_fast(x: Array, pool_param: dict[str, Any]) -> tuple[Array, Any]:
     height, width, stride, _, _ = pool_windows(x.shape, pool_param)
+    stride = min(stride, max(x.shape[2:]))  # a larger one means the same
     pool_param = {"pool_height": height, "pool_width": width, "stride": stride}
     (x,) = _ready(x)
-    stride = min(stride, max(x.shape[2:]))
     if x.shape[2] * x.shape[3] > 2**31:
         raise ValueError(
             f"`x` must have at most 2**31 pixels in a plane (x: {x.shape})."

@@ -482,6 +482,14 @@ def test_a_fast_pooling_equals_its_twin_on_random_shapes_and_ties(seed):
     assert_twins_agree("max_pool", random_pooling(seed))
 
 
+@pytest.mark.parametrize("stride", [2, 3, 100])
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_fast_pooling_may_step_over_the_edge_of_its_images(size, stride):
+    window = {"pool_height": 2, "pool_width": 2, "stride": stride}
+    x = normal(0, 2, 3, size, size)
+    assert_twins_agree("max_pool", {"x": x, "pool_param": window})
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_fast_conv_relu_pool_equals_its_twin_on_random_shapes(seed):
     rng = np.random.default_rng(seed)
