@@ -14,7 +14,7 @@ BUILD_TOOLS := cython meson meson-python ninja
 BOOK_SOURCES := _config.yml _toc.yml $(shell find book nndl -name '[!.]*' -type f -not -path '*/.*/*' -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf dist-book test test-browser lab execute lint bench dist oracle clean
+.PHONY: help install book pdf dist-book test test-browser fuzz lab execute lint bench dist oracle clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test: install ## run every test, then every notebook against its committed outpu
 # Apart from `make test`, for they read the built book, which must not be an old one.
 test-browser: .venv/browser _build/built ## look at every page of the book in Chromium: some minutes
 	$(IN_VENV) pytest -n 2 --dist loadgroup tests/browser
+
+fuzz: install ## call compiled code with 100,000 hostile arrays and settings: EXAMPLES=... SEED=... for others
+	.venv/bin/python tools/fuzz.py $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 lab: .venv/lab ## open the chapters in JupyterLab
 	$(IN_VENV) jupyter lab --notebook-dir=book/chapters

@@ -320,6 +320,7 @@ def quick_max_pool_backward(dout, cache):
     windows = _windows(x, (height, width), pool_param)
     first = windows.reshape(*windows.shape[:4], height * width).argmax(axis=-1)
     n, c, i, j = np.indices(dout.shape)
+    stride = min(stride, max(x.shape))  # or it would be too large for an array
     dx = np.zeros(x.shape, dout.dtype)
     np.add.at(dx, (n, c, i * stride + first // width, j * stride + first % width), dout)
     return dx

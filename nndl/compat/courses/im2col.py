@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..._arguments import Array, whole_number
+from ..._arguments import Array, as_numbers, whole_number
 
 Indices = tuple[Any, Any, Any]
+Shape = tuple[int, int, int, int]
 
 
 def get_im2col_indices(
-    x_shape: tuple[int, int, int, int],
+    x_shape: Shape,
     field_height: int,
     field_width: int,
     padding: int = 1,
@@ -35,11 +36,11 @@ def get_im2col_indices(
     ValueError
         If the windows do not fit the padded image an integer number of times.
     """
-    _, C, H, W = x_shape
-    H_out = _fits("height", H, field_height, padding, stride)
-    W_out = _fits("width", W, field_width, padding, stride)
-    k, p, q = np.indices((C, field_height, field_width)).reshape(3, -1, 1)
-    i, j = stride * np.indices((H_out, W_out)).reshape(2, 1, -1)
+    _, C, H, W = _sizes(x_shape)
+    HH, H_out = _fits("height", H, field_height, padding, stride)
+    WW, W_out = _fits("width", W, field_width, padding, stride)
+    k, p, q = np.indices((C, HH, WW)).reshape(3, C * HH * WW, 1)
+    i, j = int(stride) * np.indices((H_out, W_out)).reshape(2, 1, H_out * W_out)
     return k, p + i, q + j
 
 
@@ -48,14 +49,16 @@ def im2col_indices(
 ) -> Array:
     """Copy every window of a minibatch (N, C, H, W) into a column of a matrix
     (C * HH * WW, H_out * W_out * N)."""
+    x = as_numbers("x", x)
     k, i, j = get_im2col_indices(x.shape, field_height, field_width, padding, stride)
     columns = _padded(x, padding)[:, k, i, j]
-    return columns.transpose(1, 2, 0).reshape(columns.shape[1], -1)
+    N, entries, places = columns.shape
+    return columns.transpose(1, 2, 0).reshape(entries, places * N)
 
 
 def col2im_indices(
     cols: Array,
-    x_shape: tuple[int, int, int, int],
+    x_shape: Shape,
     field_height: int = 3,
     field_width: int = 3,
     padding: int = 1,
@@ -63,20 +66,24 @@ def col2im_indices(
 ) -> Array:
     """Add every column of a matrix (C * HH * WW, H_out * W_out * N) to its window of a
     minibatch (N, C, H, W): the gradient of `im2col_indices`."""
-    N, C, H, W = x_shape
-    H_out = _fits("height", H, field_height, padding, stride)
-    W_out = _fits("width", W, field_width, padding, stride)
-    windows = cols.reshape(C, field_height, field_width, H_out, W_out, N)
+    N, C, H, W = _sizes(x_shape)
+    HH, H_out = _fits("height", H, field_height, padding, stride)
+    WW, W_out = _fits("width", W, field_width, padding, stride)
+    cols, shape = as_numbers("cols", cols), (C * HH * WW, H_out * W_out * N)
+    if cols.shape != shape:
+        raise ValueError(
+            f"`cols` must have shape {shape}, but its shape is {cols.shape}."
+        )
+    windows = cols.reshape(C, HH, WW, H_out, W_out, N)
     return _add_windows(windows.transpose(0, 1, 2, 5, 3, 4), x_shape, padding, stride)
 
 
-def _add_windows(
-    windows: Array, x_shape: tuple[int, int, int, int], padding: int, stride: int
-) -> Array:
+def _add_windows(windows: Array, x_shape: Shape, padding: int, stride: int) -> Array:
     """Add windows (C, HH, WW, N, H_out, W_out) to where they came from, without the
     padding."""
     N, C, H, W = x_shape
     _, HH, WW, _, H_out, W_out = windows.shape
+    padding, stride = int(padding), int(stride)
     x = np.zeros((C, N, H + 2 * padding, W + 2 * padding), windows.dtype)
     # The same pixel of all windows at once: they do not overlap.
     for p, q in np.ndindex(HH, WW):
@@ -88,18 +95,31 @@ def _add_windows(
 
 
 def _padded(x: Array, padding: int) -> Array:
-    around = (padding, padding)
+    around = (int(padding), int(padding))
     return np.pad(x, ((0, 0), (0, 0), around, around))
 
 
-def _fits(what: str, size: int, field: int, padding: int, stride: int) -> int:
-    """Return how many windows fit into the height or the width."""
-    whole_number("padding", padding, at_least=0)
-    whole_number("stride", stride, at_least=1)
+def _sizes(x_shape: Shape) -> Shape:
+    """Return the sizes of a minibatch after checking that they are some."""
+    if not isinstance(x_shape, (tuple, list)) or len(x_shape) != 4:
+        raise ValueError(
+            f"`x` must have shape (N, C, H, W), but its shape is {x_shape}."
+        )
+    N, C, H, W = (whole_number("x_shape", size, at_least=0) for size in x_shape)
+    return N, C, H, W
+
+
+def _fits(
+    what: str, size: int, field: int, padding: int, stride: int
+) -> tuple[int, int]:
+    """Return a window's height or width, and how many windows fit into the image's."""
+    field = whole_number(f"field_{what}", field, at_least=1)
+    padding = whole_number("padding", padding, at_least=0)
+    stride = whole_number("stride", stride, at_least=1)
     places, left = divmod(size + 2 * padding - field, stride)
     if left or places < 0:
         raise ValueError(
             f"`field_{what}` {field} with stride {stride} must fit the padded {what}, "
             f"{size + 2 * padding}, an integer number of times."
         )
-    return places + 1
+    return field, places + 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._arguments import Array
+from ..._arguments import Array, as_numbers, whole_number
 from .im2col import _add_windows, col2im_indices, im2col_indices
 
 
@@ -52,8 +52,11 @@ def col2im_6d_cython(
 ) -> Array:
     """Add windows (C, HH, WW, N, H_out, W_out) to where they came from in a minibatch
     (N, C, H, W)."""
+    pad = whole_number("pad", pad, at_least=0)
+    stride = whole_number("stride", stride, at_least=1)
     H_out = 1 + (H + 2 * pad - HH) // stride
     W_out = 1 + (W + 2 * pad - WW) // stride
+    cols = as_numbers("cols", cols)
     if cols.shape != (C, HH, WW, N, H_out, W_out):
         raise ValueError(
             f"`cols` must have shape {(C, HH, WW, N, H_out, W_out)}, but its shape is {cols.shape}."
