@@ -314,9 +314,33 @@ def other_shape(shape: tuple[int, ...], change: tuple[str, int]) -> tuple[int, .
 #: Numbers for any setting, nearly all of them wrong for most.
 odd_numbers = st.one_of(
     st.sampled_from(
-        [0, -1, 1.0, 1.5, -0.0, math.nan, math.inf, -math.inf, 1e-320, 1e300, True, 1j]
-        + [2**31 - 1, 2**31, 2**32 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30]
-        + [np.int8(2), np.uint64(3), np.float32(0.5), np.float64(2), np.bool(True)]
+        [
+            0,
+            -1,
+            1.0,
+            1.5,
+            -0.0,
+            math.nan,
+            math.inf,
+            -math.inf,
+            1e-320,
+            1e300,
+            True,
+            1j,
+            2**31 - 1,
+            2**31,
+            2**32 + 1,
+            2**63 - 1,
+            2**63,
+            2**64,
+            -(2**63),
+            10**30,
+            np.int8(2),
+            np.uint64(3),
+            np.float32(0.5),
+            np.float64(2),
+            np.bool(True),
+        ]
     ),
     st.builds(
         Hostile, st.sampled_from([(), (1,), (2, 2)]), st.sampled_from(("i8", "f8"))
