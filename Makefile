@@ -14,7 +14,7 @@ BUILD_TOOLS := cython meson meson-python ninja
 BOOK_SOURCES := _config.yml _toc.yml $(shell find book nndl -name '[!.]*' -type f -not -path '*/.*/*' -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf dist-book test test-browser fuzz lab execute lint bench dist oracle clean
+.PHONY: help install book pdf dist-book test test-browser fuzz sanitize valgrind lab execute lint bench dist oracle clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -41,6 +41,12 @@ test-browser: .venv/browser _build/built ## look at every page of the book in Ch
 fuzz: install ## call compiled code with 100,000 hostile arrays and settings: EXAMPLES=... SEED=... for others
 	.venv/bin/python tools/fuzz.py $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
+sanitize: install ## test compiled code in a build that watches its memory and arithmetic; QUICK=1: less of it
+	.venv/bin/python tools/sanitize.py $(if $(QUICK),--quick) $(if $(EXAMPLES),--examples $(EXAMPLES))
+
+valgrind: install ## run every kernel under valgrind: some minutes
+	.venv/bin/python tools/valgrind.py
+
 lab: .venv/lab ## open the chapters in JupyterLab
 	$(IN_VENV) jupyter lab --notebook-dir=book/chapters
 
@@ -62,7 +68,7 @@ oracle: install ## install PyTorch, which some tests compare with when it is the
 	$(PIP_INSTALL) -e '.[oracle]' --no-build-isolation
 
 clean: ## remove everything that was built, .venv too
-	rm -rf .venv _build build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv _build build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -exec rm -rf {} +
 
 # The files below are empty; their times say when each step was last done.

@@ -3,6 +3,7 @@ another processor under an emulator."""
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ FLAGS = [
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fno-trapping-math",
+    *os.environ.get("NNDL_KERNEL_FLAGS", "").split(),  # of tools/sanitize.py
 ]
 # bytes in a vector, and the shapes of the register tiles, as in nndl/_fast/meson.build
 WIDTHS = {16: (4, 2, 4, 2), 32: (6, 2, 4, 3), 64: (8, 2, 8, 2)}

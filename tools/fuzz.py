@@ -14,6 +14,7 @@ import faulthandler
 import json
 import os
 import random
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -152,9 +153,14 @@ def run_portion(
     )
     return Counter(), (
         f"a process of {examples} calls from {number} on {how}. Its last words:\n"
-        f"{done.stderr[-6000:]}\nIts last call:\n{last}\n"
-        'To make it again: python tools/fuzz.py --call "Call(...)"'
+        f"{shortened(done.stderr)}\nTo make its last call again:\n"
+        f"python tools/fuzz.py --call {shlex.quote(last)}"
     )
+
+
+def shortened(text: str) -> str:
+    """Return the beginning and the end of a text."""
+    return text if len(text) < 8000 else f"{text[:4000]}\n[...]\n{text[-4000:]}"
 
 
 def describe(came: Counter[str]) -> str:
