@@ -102,9 +102,36 @@ def collect(solver: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     for history in _HISTORIES:
         arrays[history] = np.array(getattr(solver, history), np.float64)
     arrays["order"] = solver._order
-    optim: dict[str, dict[str, Any]] = {}
-    for name, config in solver.optim_configs.items():
-        optim[str(name)] = {}
+    remembered, optim = _remembered(solver.optim_configs)
+    arrays |= remembered
+    for what, array in arrays.items():
+        if np.asarray(array).dtype.kind not in NUMBERS:
+            raise TypeError(
+                f"`{what}` must be an array of numbers to be kept in a checkpoint."
+            )
+    sources = _random_sources(solver)
+    rng = getattr(solver.model, "rng", None)
+    if not isinstance(rng, int | None) and rng not in sources:
+        raise TypeError(
+            f"`model.rng` must be one of NumPy's generators to be kept in a checkpoint, but is {rng!r}."
+        )
+    facts = {
+        "made with": _made_with(solver),
+        "progress": {name: getattr(solver, name) for name in _PROGRESS},
+        "optim": optim,
+        "random": [_listed(_random_state(source)) for source in sources],
+    }
+    return arrays, facts
+
+
+def _remembered(
+    optim_configs: Mapping[Any, Mapping[Any, Any]],
+) -> tuple[dict[str, Array], dict[str, dict[str, Any]]]:
+    """Return what the update rule remembers of each parameter: arrays, and the rest."""
+    arrays: dict[str, Array] = {}
+    rest: dict[str, dict[str, Any]] = {}
+    for name, config in optim_configs.items():
+        rest[str(name)] = {}
         for key, value in config.items():
             what = f"optim_configs[{name!r}][{key!r}]"
             if not isinstance(key, str):
@@ -116,26 +143,8 @@ def collect(solver: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             elif isinstance(value, np.generic):
                 arrays[f"{_optim_prefix(name, 'number')}{key}"] = np.asarray(value)
             else:
-                optim[str(name)][key] = _plain(what, value)
-    rng = getattr(solver.model, "rng", None)
-    if not isinstance(rng, int | None) and rng not in _random_sources(solver):
-        raise TypeError(
-            f"`model.rng` must be one of NumPy's generators to be kept in a checkpoint, but is {rng!r}."
-        )
-    for what, array in arrays.items():
-        if np.asarray(array).dtype.kind not in NUMBERS:
-            raise TypeError(
-                f"`{what}` must be an array of numbers to be kept in a checkpoint."
-            )
-    facts = {
-        "made with": _made_with(solver),
-        "progress": {name: getattr(solver, name) for name in _PROGRESS},
-        "optim": optim,
-        "random": [
-            _listed(_random_state(source)) for source in _random_sources(solver)
-        ],
-    }
-    return arrays, facts
+                rest[str(name)][key] = _plain(what, value)
+    return arrays, rest
 
 
 class _Training(NamedTuple):

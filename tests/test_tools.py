@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
+import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -411,3 +414,53 @@ def test_the_cover_shows_gradients_that_numbers_confirm():
     nudge[1, 8, 20] = h
     up, down = (net.loss((image + s * nudge)[None], np.array([4]))[0] for s in (1, -1))
     np.testing.assert_allclose(layers[0][1][1, 8, 20], (up - down) / (2 * h), rtol=1e-5)
+
+
+# ---- fuzz ----------------------------------------------------------------------------
+
+CALLS_THAT_END_BADLY = """
+import faulthandler, os, signal, time
+from collections import Counter
+
+REFUSED = "refused"
+CALLS = ["right", "wrong", "crash", "hang"]
+
+def attack(name, examples, number, before):
+    before({"call": name})
+    if name == "wrong":
+        raise AssertionError("a wrong number")
+    if name == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name == "hang":
+        time.sleep(600)
+    return Counter(result=examples)
+"""
+
+
+def test_a_hostile_call_that_crashes_or_hangs_is_reported_and_the_others_go_on(
+    tmp_path,
+):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tests").mkdir()
+    tool = Path(shutil.copy(TOOLS / "fuzz.py", tmp_path / "tools"))
+    for name in ("hostile_calls", "hostile_checks"):
+        (tmp_path / "tests" / f"{name}.py").write_text(CALLS_THAT_END_BADLY)
+    done = subprocess.run(
+        [sys.executable, tool, "--examples", "80", "--seed", "7", "--patience", "1"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "80 hostile calls of 4 functions, SEED=7" in done.stdout
+    assert "20 result" in done.stdout
+    for name, how in {
+        "wrong": "a wrong number",
+        "crash": "signal 11",
+        "hang": "Timeout",
+    }.items():
+        report, again = done.stdout.split(f"\n{name}: ")[1].split("fuzz.py --call ")[:2]
+        assert how in report
+        assert shlex.split(again.splitlines()[0]) == [repr({"call": name})]
+    assert "3 promises broken" in done.stdout

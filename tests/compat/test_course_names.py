@@ -417,6 +417,53 @@ def test_windows_that_do_not_fit_are_refused(course):
         )
 
 
+@pytest.mark.parametrize("x", [np.zeros((2, 0, 4, 4)), np.zeros((0, 3, 4, 4))])
+def test_the_columns_of_empty_images_are_empty_and_go_back(x):
+    from nndl.compat.courses import im2col
+
+    columns = im2col.im2col_indices(x, 3, 2, padding=1, stride=1)
+    assert columns.shape == (x.shape[1] * 6, 4 * 5 * len(x))
+    assert im2col.col2im_indices(columns, x.shape, 3, 2, 1, 1).shape == x.shape
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64])
+def test_the_windows_of_columns_may_be_given_in_numpy_integers(kind):
+    from nndl.compat.courses import im2col
+
+    x = np.arange(2.0 * 300 * 4).reshape(2, 1, 300, 4)
+    window = 4, 4, 100, 2
+    columns = im2col.im2col_indices(x, *map(kind, window))
+    np.testing.assert_array_equal(columns, im2col.im2col_indices(x, *window))
+    back = im2col.col2im_indices(columns, x.shape, *map(kind, window))
+    np.testing.assert_array_equal(
+        back, im2col.col2im_indices(columns, x.shape, *window)
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "window", "message"),
+    [
+        (np.zeros((3, 4, 4)), (2, 2, 0, 2), r"`x` must have shape \(N, C, H, W\)"),
+        (np.full((1, 1, 4, 4), "a"), (2, 2, 0, 2), "`x` must be an array of numbers"),
+        (np.zeros((1, 1, 4, 4)), (0, 2, 0, 2), "`field_height` must be at least 1"),
+        (np.zeros((1, 1, 4, 4)), (2, 2.0, 0, 2), "`field_width` must be an integer"),
+        (np.zeros((1, 1, 4, 4)), (2, 2, 0, "2"), "`stride` must be an integer"),
+    ],
+)
+def test_what_cannot_be_cut_into_columns_is_named(x, window, message):
+    from nndl.compat.courses import im2col
+
+    with pytest.raises((TypeError, ValueError), match=message):
+        im2col.im2col_indices(x, *window)
+
+
+def test_columns_of_another_shape_are_named():
+    from nndl.compat.courses import im2col
+
+    with pytest.raises(ValueError, match=r"`cols` must have shape \(4, 8\), but"):
+        im2col.col2im_indices(np.zeros((8, 4)), (2, 1, 4, 4), 2, 2, 0, 2)
+
+
 def test_every_module_of_the_table_is_served_and_nothing_else_is_in_it():
     from nndl.compat import _sources
 
