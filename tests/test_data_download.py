@@ -505,18 +505,16 @@ def test_no_spoilt_archive_does_anything_else_than_fail(server, cache, tmp_path)
 # ---- the disk ------------------------------------------------------------------------
 
 
-def test_a_disk_without_room_is_noticed_before_the_download(server, cache, monkeypatch):
+def test_a_disk_without_room_is_noticed_before_the_download(server, monkeypatch):
     room = shutil.disk_usage("/")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=1000))
-    with pytest.raises(
-        OSError, match=r"cannot be put into .*No space left.*170 MB"
-    ) as error:
-        server.fetch()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: room._replace(free=1000))
+        with pytest.raises(
+            OSError, match=r"cannot be put into .*No space left.*170 MB"
+        ) as error:
+            server.fetch()
     assert error.value.errno == 28
     assert server.requests == []
-    monkeypatch.undo()
-    cases.make_small(monkeypatch.setattr)
-    monkeypatch.setenv("NNDL_CACHE", str(cache))
     assert_the_data_are_whole(server.fetch())
 
 
