@@ -251,7 +251,7 @@ def spoilt(draw: Any, given: dict[str, Any]) -> dict[str, Any]:
         return given | {key: draw(no_floats)}
     if isinstance(value, dict) and value:
         entry = draw(st.sampled_from(sorted(value)))
-        if draw(one_in(6)):
+        if entry != "seed" and draw(one_in(6)):  # without a seed, no two calls agree
             return given | {key: {k: v for k, v in value.items() if k != entry}}
         odd = st.sampled_from(["Train", "TEST", b"train", ""])
         wrong = draw(st.one_of(odd, odd_numbers, no_floats))

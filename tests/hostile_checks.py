@@ -246,20 +246,24 @@ class Twin:
         *dout: Any,
         change: Callable[[np.ndarray], np.ndarray] = lambda a: a,
         rounded: Callable[[np.ndarray, Any], np.ndarray] | None = None,
+        wide: Any = None,
     ) -> Results:
         """Return what the layer gives, and its running averages and its gradients, for
         arguments with a change to their arrays.
 
         Arrays of different float types are computed in the wider one, as the compiled
-        layer says that it does.
+        layer says that it does, unless another is given.
         """
-        wide = self.types(*dout)[-1]
+        wide = wide or self.types(*dout)[-1]
 
         def changed(value: Any) -> np.ndarray:
             return change(as_float_array("a", value).astype(wide))
 
+        def averages(value: np.ndarray) -> np.ndarray:  # not a setting in an array
+            return changed(value) if value.ndim else value
+
         given = {
-            key: changed(value) if key in DIFFERENTIABLE else convert(value, changed)
+            key: changed(value) if key in DIFFERENTIABLE else convert(value, averages)
             for key, value in self.given.items()
         }
         out, caches, _ = forward_readable(self.name, given, rounded)
@@ -301,23 +305,36 @@ class Twin:
         """Return by how much each result may be off, and where it may be anything.
 
         Where a change in the last digits of the arguments, or between the layer's parts,
-        changes the first ones of a result, rounding decides. Where a sum would overflow
-        if all its terms had one sign and were a little larger, their order does.
+        changes the first ones of a result, rounding decides; so it does where arguments
+        with fewer digits, whose sums and means are exact, have another result. Where a
+        sum would overflow if all its terms had one sign and were a little larger, their
+        order does.
         """
         base = self.results(*dout)
         slack = dict.fromkeys(base, 0.0)
         free = {key: np.zeros(np.shape(value), bool) for key, value in base.items()}
         narrow = self.types(*dout)[0]
-        rng, part = np.random.default_rng(0), TOLERANCE[narrow] / 40
+        rng = np.random.default_rng(0)
+        part = 2.0 ** np.floor(np.log2(TOLERANCE[narrow] / 40))
 
         def nudge(a: np.ndarray, size: Any = 0) -> np.ndarray:
             """Change numbers, which came from others of a `size`, by rounding."""
             change = part * rng.uniform(-1, 1, a.shape)
             return (a * (1 + change) + size * change).astype(a.dtype)
 
-        for _ in range(2):
-            nudged = self.results(*dout, change=nudge, rounded=nudge)
-            for key, value in nudged.items():
+        def shortened(a: np.ndarray) -> np.ndarray:
+            """Leave as many digits as are beyond doubt."""
+            fraction, power = np.frexp(a)
+            return np.ldexp(np.round(fraction / part) * part, power).astype(a.dtype)
+
+        others = [
+            self.results(*dout, change=nudge, rounded=nudge),
+            self.results(*dout, change=nudge, rounded=nudge),
+            self.results(*dout, change=shortened, wide=np.float64),
+        ]
+        for other in others:
+            for key, array in other.items():
+                value = np.asarray(array).astype(base[key].dtype)
                 off = np.abs(np.subtract(value, base[key], dtype=float))
                 slack[key] = max(slack[key], 40 * off[np.isfinite(off)].max(initial=0))
                 free[key] |= np.isfinite(value) != np.isfinite(base[key])
