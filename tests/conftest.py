@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -48,6 +50,21 @@ def one_thread(default_threads: None) -> None:
     import nndl
 
     nndl.set_num_threads(1)
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[Path]:
+    """Return a folder in which this process, for once, has an ordinary user's rights."""
+    with tempfile.TemporaryDirectory() as folder:
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.chmod(folder, 0o777)
+        os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
 
 
 @pytest.fixture

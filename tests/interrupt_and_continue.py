@@ -20,27 +20,20 @@ import traceback
 from pathlib import Path
 
 import numpy as np
-from kill_and_resume import SETTINGS, result_of
+from kill_and_resume import SETTINGS, make_net, result_of
 from training_cases import blobs
 
 from nndl import _checkpoints
-from nndl.fc_net import FullyConnectedNet
 from nndl.solver import Solver
 
 
 def make_solver(folder: Path) -> Solver:
     """Return a Solver; the random numbers of its dropout are NumPy's own."""
     np.random.seed(1)
-    net = FullyConnectedNet(
-        [8, 8],
-        input_dim=4,
-        num_classes=3,
-        weight_scale=0.1,
-        normalization="batchnorm",
-        dropout_keep_ratio=0.8,
-    )
     settings = SETTINGS | {"num_epochs": 20, "checkpoint_every": 3}
-    return Solver(net, blobs(), checkpoint_name=folder / "run", **settings)
+    return Solver(
+        make_net(rng=None), blobs(), checkpoint_name=folder / "run", **settings
+    )
 
 
 def outcome(solver: Solver, folder: Path) -> dict[str, object]:

@@ -45,17 +45,20 @@ SETTINGS = {
 }
 
 
-def make_solver(folder: Path) -> Solver:
-    net = FullyConnectedNet(
+def make_net(rng: int | None) -> FullyConnectedNet:
+    return FullyConnectedNet(
         [8, 8],
         input_dim=4,
         num_classes=3,
         weight_scale=0.1,
         normalization="batchnorm",
         dropout_keep_ratio=0.8,
-        rng=1,
+        rng=rng,
     )
-    return Solver(net, blobs(), checkpoint_name=folder / "run", **SETTINGS)
+
+
+def make_solver(folder: Path) -> Solver:
+    return Solver(make_net(rng=1), blobs(), checkpoint_name=folder / "run", **SETTINGS)
 
 
 def train(folder: Path, executioner: Executioner | None) -> dict[str, object]:

@@ -14,7 +14,6 @@ import re
 import shutil
 import struct
 import subprocess
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -312,21 +311,6 @@ def test_links_that_lead_nowhere_are_errors(tmp_path):
     (tmp_path / "loop.npz").symlink_to("loop.npz")
     with pytest.raises(OSError, match=r"symbolic links.*loop\.npz"):
         small_solver(tmp_path).resume(tmp_path / "loop.npz")
-
-
-@pytest.fixture
-def ordinary_user():
-    """Return a folder in which this process, for once, has an ordinary user's rights."""
-    with tempfile.TemporaryDirectory() as folder:
-        if os.geteuid() != 0:
-            yield Path(folder)
-            return
-        os.chmod(folder, 0o777)
-        os.seteuid(65534)
-        try:
-            yield Path(folder)
-        finally:
-            os.seteuid(0)
 
 
 def test_without_permission_to_read_the_error_names_the_file(ordinary_user):

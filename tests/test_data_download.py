@@ -636,21 +636,6 @@ def test_a_link_in_a_file_s_place_is_replaced_and_its_target_left_alone(
     assert (tmp_path / "mine").read_text() == "not to be touched"
 
 
-@pytest.fixture
-def ordinary_user():
-    """Return a folder in which this process, for once, has an ordinary user's rights."""
-    with tempfile.TemporaryDirectory() as folder:
-        if os.geteuid() != 0:
-            yield Path(folder)
-            return
-        os.chmod(folder, 0o777)
-        os.seteuid(65534)
-        try:
-            yield Path(folder)
-        finally:
-            os.seteuid(0)
-
-
 def test_a_folder_that_may_not_be_written_is_an_error_that_names_it(
     server, ordinary_user, monkeypatch
 ):
