@@ -3,6 +3,7 @@ says what to do, nothing half-made, and the next try works."""
 
 from __future__ import annotations
 
+import copy
 import gzip
 import os
 import random
@@ -316,6 +317,12 @@ def member(name, kind=tarfile.REGTYPE, size=FILE_SIZE, **more):
     return info
 
 
+def renamed(info, name):
+    info = copy.copy(info)
+    info.name = name
+    return info
+
+
 def serve(server, members):
     """Give the server an archive of these members, with a right checksum."""
     server.body = gzip.compress(cases.tar(members), compresslevel=1)
@@ -364,7 +371,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_file_is_refused_in_a_file_s_place(server, cache, kind):
-    info = KINDS[kind].replace(name=f"{FOLDER}/test_batch.bin")
+    info = renamed(KINDS[kind], f"{FOLDER}/test_batch.bin")
     serve(server, [*FILES[:5], (info, b"")])
     assert_archive_refused(
         server, cache, r"test_batch\.bin in the archive must be a file of 12292 bytes"
@@ -373,7 +380,7 @@ def test_what_is_no_file_is_refused_in_a_file_s_place(server, cache, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_file_is_never_made_under_another_name(server, tmp_path, kind):
-    serve(server, [(KINDS[kind].replace(name="evil"), b""), *FILES])
+    serve(server, [(renamed(KINDS[kind], "evil"), b""), *FILES])
     assert_the_data_are_whole(server.fetch())
     assert not list(tmp_path.rglob("evil*"))
 
