@@ -55,6 +55,10 @@ TAKE_OUT_WHAT_REPEATS = """() => {
     document.querySelectorAll("mjx-math > *").forEach((glyphs) => glyphs.remove());
 }"""
 
+# The rules whose answer may be another in another colour scheme; of the rest, a page is as
+# good in one as in the other.
+RULES_OF_COLOURS = ["color-contrast", "link-in-text-block"]
+
 
 class Mode(NamedTuple):
     """How a reader looks at a page."""
@@ -240,8 +244,9 @@ def open_page(opener: Callable[..., Opened]) -> Iterator[Callable[..., Opened]]:
 
 
 @pytest.fixture(scope="session")
-def violations() -> Callable[[Page], list[str]]:
-    """Return a function that lists what axe-core has against a page.
+def violations() -> Callable[..., list[str]]:
+    """Return a function that lists what axe-core has against a page, or only against its
+    colours.
 
     It is the last thing to do with a page, for it takes code and formulas out of it.
     """
@@ -250,11 +255,12 @@ def violations() -> Callable[[Page], list[str]]:
         reason="axe-playwright-python is not installed",
     )
 
-    def examine(page: Page) -> list[str]:
+    def examine(page: Page, only_colours: bool = False) -> list[str]:
         page.evaluate(TAKE_OUT_WHAT_REPEATS)
+        options = {"runOnly": RULES_OF_COLOURS} if only_colours else None
         return [
             f"{violation['id']}: {node['target']} {node['html'][:200]}"
-            for violation in axe.Axe().run(page).response["violations"]
+            for violation in axe.Axe().run(page, options=options).response["violations"]
             for node in violation["nodes"]
         ]
 

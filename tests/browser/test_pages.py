@@ -110,7 +110,7 @@ def visits(opener, violations, screenshots):
                 raw_formulas=raw,
                 complaints=list(opened.complaints),
                 outside=list(opened.outside),
-                violations=violations(page),
+                violations=violations(page, only_colours=scheme != first),
             )
             opened.complaints.clear()  # of axe's own requests, which may fail
         page.context.close()
