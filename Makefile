@@ -31,7 +31,7 @@ dist-book: _build/built ## pack the HTML book into one zip file, to be read with
 	@.venv/bin/python tools/pack_book.py
 
 test: install ## run every test, then every notebook against its committed outputs
-	$(IN_VENV) pytest
+	$(IN_VENV) pytest -n auto
 	$(IN_VENV) pytest -n auto --dist loadfile --nbval book/
 
 # Apart from `make test`, for they read the built book, which must not be an old one.

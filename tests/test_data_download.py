@@ -730,6 +730,8 @@ def test_of_two_processes_the_second_waits_for_the_first(server, tmp_path, monke
     wait_for(lambda: server.requests)
     second = started(server, folder)
     line = second.stdout.readline()
+    assert len(server.requests) == 1
+    assert first.poll() is None  # it is said while the first one is at work
     assert line == f"Waiting for another process that fetches CIFAR-10 into {folder}.\n"
     go_on.set()
     assert [p.communicate(timeout=30)[1] for p in (first, second)] == ["", ""]

@@ -240,7 +240,10 @@ def _lock(descriptor: int, folder: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print(f"Waiting for another process that fetches CIFAR-10 into {folder}.")
+        print(
+            f"Waiting for another process that fetches CIFAR-10 into {folder}.",
+            flush=True,  # before the wait, wherever it is written to
+        )
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError:
         return False
