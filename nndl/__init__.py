@@ -17,6 +17,7 @@ from ._threads import get_num_threads, set_num_threads, show_config
 __all__ = ["__version__", "get_num_threads", "set_num_threads", "show", "show_config"]
 
 _MODULES = {
+    "augmentation",
     "check",
     "cli",
     "cnn",
@@ -31,6 +32,7 @@ _MODULES = {
     "layer_utils",
     "layers",
     "optim",
+    "schedules",
     "solver",
     "vis_utils",
 }
