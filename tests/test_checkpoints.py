@@ -57,7 +57,7 @@ def everything(solver):
 
 @pytest.mark.parametrize("source", ["a seed", "NumPy's own", "MT19937", "Philox"])
 @pytest.mark.parametrize(
-    "rule", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+    "rule", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"]
 )
 def test_a_resumed_run_equals_one_that_was_never_interrupted(rule, source, tmp_path):
     def make():

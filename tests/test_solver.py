@@ -80,14 +80,17 @@ def spy_solver(spy, N=10, N_val=10, **options):
 
 
 @pytest.mark.parametrize(
-    "update_rule", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+    "update_rule",
+    ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"],
 )
 @pytest.mark.parametrize("normalization", [None, "batchnorm", "layernorm"])
 def test_a_separable_problem_is_learnt_to_100_percent(update_rule, normalization):
     model = FullyConnectedNet(
         [20], 4, 3, normalization=normalization, weight_scale=0.1, rng=1
     )
-    rate = {"sgd": 0.3, "rmsprop": 0.01, "adam": 0.01}.get(update_rule, 0.05)
+    rate = {"sgd": 0.3, "rmsprop": 0.01, "adam": 0.01, "adamw": 0.01}.get(
+        update_rule, 0.05
+    )
     solver = blob_solver(
         model,
         update_rule=update_rule,
@@ -295,7 +298,7 @@ def test_a_second_call_counts_on(capsys):
 # ---- update rules and learning rates -------------------------------------------------
 
 
-RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"]
 
 
 @pytest.mark.parametrize("name", RULES)
