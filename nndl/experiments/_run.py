@@ -169,7 +169,7 @@ class _Log:
             "learning_rate": rates[0],
             "train_acc": solver.train_acc_history[-1],
             "val_acc": solver.val_acc_history[-1],
-            "seconds": round(self._now(), 3),
+            "seconds": self._now(),
         }
         self.epochs.append(entry)
         if self._file is not None:
@@ -177,7 +177,7 @@ class _Log:
             self._file.flush()
 
     def _now(self) -> float:
-        return self._before + time.perf_counter() - self._start
+        return round(self._before + time.perf_counter() - self._start, 3)
 
 
 def _lines_up_to(path: Path, epoch: int) -> list[dict[str, Any]]:
