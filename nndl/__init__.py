@@ -32,6 +32,7 @@ _MODULES = {
     "layers",
     "optim",
     "solver",
+    "sweep",
     "vis_utils",
 }
 
