@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nndl import get_num_threads, show_config
+from nndl._machine import processor
 
 from .pytorch import torch
 
@@ -28,7 +29,7 @@ def description() -> list[str]:
         *config.getvalue().splitlines(),
         f"Python    {platform.python_version()}, NumPy {np.__version__}, "
         f"PyTorch {torch.__version__ if torch is not None else 'not installed'}",
-        f"machine   {_processor()}",
+        f"machine   {processor()} ({platform.machine()})",
     ]
 
 
@@ -89,13 +90,3 @@ def _quickest(function: Callable[[], Any], runs: int) -> float:
         function()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def _processor() -> str:
-    """Return the processor's name, where the system tells."""
-    cpus = Path("/proc/cpuinfo")
-    if cpus.exists():
-        for line in cpus.read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()} ({platform.machine()})"
-    return platform.processor() or platform.machine()

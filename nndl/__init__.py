@@ -17,6 +17,8 @@ from ._threads import get_num_threads, set_num_threads, show_config
 __all__ = ["__version__", "get_num_threads", "set_num_threads", "show", "show_config"]
 
 _MODULES = {
+    "augmentation",
+    "averaging",
     "check",
     "cli",
     "cnn",
@@ -24,13 +26,16 @@ _MODULES = {
     "conv_layers",
     "data",
     "data_utils",
+    "evaluation",
     "exercises",
+    "experiments",
     "fast_layers",
     "fc_net",
     "gradient_check",
     "layer_utils",
     "layers",
     "optim",
+    "schedules",
     "solver",
     "sweep",
     "vis_utils",

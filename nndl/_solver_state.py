@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ RUNNING = ("running_mean", "running_var")
 _HISTORIES = ("loss_history", "train_acc_history", "val_acc_history")
 _PROGRESS = ("epoch", "iteration", "best_val_acc", "_goal", "_stock_taken_at")
 _SETTINGS = ("batch_size", "lr_decay", "num_train_samples", "num_val_samples")
+#: What a checkpoint says only where there is any.
+_OPTIONAL = {"schedule", "augment", "averaging", "label_smoothing"}
 
 
 # ---- a network -----------------------------------------------------------------------
@@ -81,6 +84,23 @@ def restore_network(arrays: Mapping[str, Array], model: Any) -> None:
                 bn_param[key] = learned[f"bn_params.{i}.{key}"]
 
 
+def evaluated(
+    name: str, arrays: Mapping[str, Array], facts: Mapping[str, Any]
+) -> dict[str, Array]:
+    """Return a checkpoint's arrays with the averaged weights in place of the present
+    ones, if the training averages them."""
+    average = _under("average.", arrays)
+    if not average:
+        return dict(arrays)
+    try:
+        keep = float(facts["made with"]["averaging"])
+        weight = 1 - keep ** int(facts["progress"]["iteration"])
+        _check(weight > 0, "averaging")
+        return dict(arrays) | {key: array / weight for key, array in average.items()}
+    except Exception as error:  # whatever a file that others made may hold
+        raise ValueError(makes_no_sense(name, error)) from error
+
+
 # ---- a solver ------------------------------------------------------------------------
 
 
@@ -102,6 +122,9 @@ def collect(solver: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     for history in _HISTORIES:
         arrays[history] = np.array(getattr(solver, history), np.float64)
     arrays["order"] = solver._order
+    if solver._average is not None:
+        for key, array in solver._average.arrays.items():
+            arrays[f"average.{key}"] = array
     remembered, optim = _remembered(solver.optim_configs)
     arrays |= remembered
     for what, array in arrays.items():
@@ -119,6 +142,7 @@ def collect(solver: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         "made with": _made_with(solver),
         "progress": {name: getattr(solver, name) for name in _PROGRESS},
         "optim": optim,
+        **({"notes": solver._notes} if solver._notes else {}),
         "random": [_listed(_random_state(source)) for source in sources],
     }
     return arrays, facts
@@ -154,6 +178,7 @@ class _Training(NamedTuple):
     best_bn_params: list[dict[str, Any]]
     histories: dict[str, list[float]]
     order: Array
+    average: dict[str, Array]
     optim_configs: dict[str, dict[str, Any]]
     random_states: list[dict[str, Any]]
     progress: dict[str, Any]
@@ -188,6 +213,9 @@ def restore(
         solver.best_params = training.best_params
         solver._best_bn_params = training.best_bn_params
         solver._order = training.order
+        if solver._average is not None:
+            solver._average.arrays = training.average
+            solver._average.steps = training.progress["iteration"]
         solver.optim_configs = training.optim_configs
         for attribute, value in (training.histories | training.progress).items():
             setattr(solver, attribute, value)
@@ -198,7 +226,7 @@ def _fit_solver(
 ) -> None:
     """Check that a checkpoint was made by a solver like this one."""
     now, before = _made_with(solver), facts.get("made with")
-    if not isinstance(before, dict) or before.keys() != now.keys():
+    if not isinstance(before, dict) or (before.keys() ^ now.keys()) - _OPTIONAL:
         raise ValueError(f"{name} is damaged: it does not say what it was made with.")
     for key, array in network_arrays(solver.model).items():
         if _type(arrays[key]) != array.dtype:
@@ -206,10 +234,11 @@ def _fit_solver(
                 f"{name} was made with {key} in {_type(arrays[key])}, but this Solver has it in "
                 f"{array.dtype}."
             )
-    for what, value in before.items():
-        if now[what] != value:
+    for what in before | now:
+        then, here = before.get(what), now.get(what)
+        if then != here:
             raise ValueError(
-                f"{name} was made with {what} {value}, but this Solver has {now[what]}."
+                f"{name} was made with {what} {then}, but this Solver has {here}."
             )
     states = facts.get("random")
     if not isinstance(states, list) or [_kind(s) for s in states] != [
@@ -244,6 +273,12 @@ def _training(
     order, N = arrays["order"], len(solver.X_train)
     is_permutation = order.shape == (N,) and (np.sort(order) == np.arange(N)).all()
     _check(order.dtype.kind == "i" and (is_permutation or len(order) == 0), "order")
+    average = _under("average.", arrays)
+    current = {} if solver._average is None else solver._average.arrays
+    _check(average.keys() == current.keys(), "average")
+    for key, array in average.items():
+        same = array.shape == current[key].shape and _type(array) == current[key].dtype
+        _check(same, f"average.{key}")
     optim_configs = {
         name: {k: _plain(k, v) for k, v in facts["optim"][str(name)].items()}
         | _under(_optim_prefix(name), arrays)
@@ -257,7 +292,7 @@ def _training(
         kind = float if name == "best_val_acc" else int
         _check(type(value) is kind and value >= -1, name)
     return _Training(
-        best_params, best_bn_params, histories, order, optim_configs,
+        best_params, best_bn_params, histories, order, average, optim_configs,
         facts["random"], progress,
     )  # fmt: skip
 
@@ -275,8 +310,8 @@ def _check(condition: bool, what: str) -> None:
 
 @contextlib.contextmanager
 def all_or_nothing(solver: Any) -> Iterator[None]:
-    """Put random numbers and running averages back to where they were, unless the block
-    takes the solver further before it ends."""
+    """Put random numbers, parameters and running averages back to where they were, unless
+    the block takes the solver further before it ends."""
     solver._undo = _undoing(solver)
     try:
         yield
@@ -294,10 +329,11 @@ def undo(solver: Any) -> None:
 
 
 def _undoing(solver: Any) -> Callable[[], None]:
-    """Return a function that puts random numbers and running averages back to where they
-    are now, unless the solver has got further since."""
+    """Return a function that puts random numbers, parameters and running averages back to
+    where they are now, unless the solver has got further since."""
     here = solver.iteration, solver._stock_taken_at
     states = [(source, _random_state(source)) for source in _random_sources(solver)]
+    params = solver.model.params
     averages = [
         (bn_param, {key: copy.copy(value) for key, value in bn_param.items()})
         for bn_param in getattr(solver.model, "bn_params", [])
@@ -308,6 +344,7 @@ def _undoing(solver: Any) -> Callable[[], None]:
             return
         for source, state in states:
             _set_random_state(source, state)
+        solver.model.params = params  # not the averaged ones
         for bn_param, before in averages:
             bn_param.clear()
             bn_param.update(before)
@@ -326,7 +363,27 @@ def _made_with(solver: Any) -> dict[str, Any]:
         "the update rule": getattr(rule, "__name__", type(rule).__name__),
         "optim_config": {name: str(v) for name, v in solver.optim_config.items()},
         **{name: getattr(solver, name) for name in _SETTINGS},
+        **_hooks(solver),
     }
+
+
+def _hooks(solver: Any) -> dict[str, Any]:
+    """Return what a solver does beyond plain steps, as far as it does."""
+    hooks = {
+        "schedule": None if solver.schedule is None else _described(solver.schedule),
+        "augment": None if solver.augment is None else _described(solver.augment),
+        "averaging": solver.averaging,
+    }
+    return {name: value for name, value in hooks.items() if value is not None}
+
+
+def _described(function: Any) -> str:
+    """Name a function, and what is fixed of its arguments."""
+    if isinstance(function, functools.partial):
+        given = [*map(repr, function.args)]
+        given += [f"{name}={value!r}" for name, value in function.keywords.items()]
+        return f"{_described(function.func)}({', '.join(given)})"
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _network_settings(model: Any) -> dict[str, Any]:
@@ -334,7 +391,9 @@ def _network_settings(model: Any) -> dict[str, Any]:
     not show it."""
     if not isinstance(model, Network):
         return {}
+    smoothing = getattr(model, "label_smoothing", 0.0)
     return {
+        **({"label_smoothing": smoothing} if smoothing else {}),
         "reg": model.reg,
         "fast": model.fast,
         "loss": getattr(model, "loss_name", "softmax"),

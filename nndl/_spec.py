@@ -1,9 +1,9 @@
 """Reads the description of a convolutional network, and works out its layers.
 
 A spec names the layers in their order, with ``-`` between them; a group in brackets is
-repeated::
+repeated, and what stands behind ``skip`` is added to its own input::
 
-    [conv 32 3x3 - bn - relu] x 2 - pool - affine 256 - relu - dropout 0.5
+    [conv 32 3x3 - bn - relu] x 2 - pool - skip [conv 32 - bn - relu] - gap
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Shape = tuple[int, ...]
 FORMS = {
     "conv": "conv F [KxL] [stride S] [pad P]",
     "pool": "pool [KxL] [stride S]",
+    "gap": "gap",
     "affine": "affine M",
     "bn": "bn",
     "ln": "ln",
@@ -30,6 +31,11 @@ FORMS = {
     "relu": "relu",
     "dropout": "dropout KEEP",
 }
+#: A group that is added to its own input is marked at its beginning and its end.
+_MARKS = {"skip [": "skip", "]": "add"}
+_GROUP = re.compile(r"(\bskip\s*)?\[([^][]*)\](?:\s*x\s*(\d+))?")
+#: More than any network has, and few enough to be written out at once.
+_MOST_LAYERS = 10_000
 _LEFT_OUT = {"conv": {"K": 3, "L": 3, "S": 1}, "pool": {"K": 2, "L": 2, "S": 2}}
 _NORMALIZATIONS = ("bn", "ln", "gn")
 
@@ -43,7 +49,8 @@ class Layer(NamedTuple):
     kind: str
     #: The numbers in the text, under the capitals of its form.
     numbers: dict[str, Any]
-    #: What runs it, ``conv`` for `conv_forward` and `conv_backward`.
+    #: What runs it, ``conv`` for `conv_forward` and `conv_backward`; ``skip`` and ``add``
+    #: are the network's own affair.
     function: str
     #: Names and shapes of its parameters, in the order in which the function takes them.
     params: dict[str, Shape]
@@ -72,14 +79,17 @@ def plan(spec: str, input_dim: Shape, num_classes: int) -> list[Layer]:
         )
     layers: list[Layer] = []
     shape, i = input_dim, 0  # i counts the layers with weights
-    texts = _write_out(spec).split("-") if spec.strip() else []
-    for text in [*texts, f"affine {num_classes}"]:
-        text = " ".join(text.split())
+    bridged: list[Shape] = []  # the inputs of the ``skip`` groups not yet closed
+    for text in [*_write_out(spec), f"affine {num_classes}"]:
         try:
-            kind, numbers = _read(text)
-            i += kind in ("conv", "affine")
-            _check_place(kind, shape, i, layers)
-            layer = Layer(text, kind, numbers, *_fit(kind, numbers, shape, i))
+            if text in _MARKS:
+                _check_bridge(text, shape, bridged)
+                layer = Layer(text, _MARKS[text], {}, _MARKS[text], {}, (), shape)
+            else:
+                kind, numbers = _read(text)
+                i += kind in ("conv", "affine")
+                _check_place(kind, shape, i, layers)
+                layer = Layer(text, kind, numbers, *_fit(kind, numbers, shape, i))
         except ValueError as error:
             raise ValueError(
                 f"`spec` has {text!r} as layer {len(layers) + 1}: {error}"
@@ -89,24 +99,40 @@ def plan(spec: str, input_dim: Shape, num_classes: int) -> list[Layer]:
     return layers
 
 
-def _write_out(spec: str) -> str:
-    """Repeat the groups: ``[a - b] x 2 - c`` becomes ``a - b - a - b - c``."""
+def _write_out(spec: str) -> list[str]:
+    """Return the texts of all layers: ``[a - b] x 2`` becomes a, b, a, b, and a group
+    behind ``skip`` stands between two marks."""
+    wrong = (
+        "`spec` must have its groups written as '[layer - layer] x 2' or 'skip [layer - layer]', "
+        f"but is {spec!r}."
+    )
 
-    def repeated(group: re.Match[str]) -> str:
-        inside, times = group[1], int(group[2])
+    def written_out(group: re.Match[str]) -> str:
+        inside, times = group[2], int(group[3] or 1)
         if times < 1:
             raise ValueError(
                 f"`spec` must repeat a group at least once, but has {group[0]!r}."
             )
+        if times * (inside.count("-") + 1) > _MOST_LAYERS:
+            raise ValueError(
+                f"`spec` must have at most {_MOST_LAYERS:,} layers, but repeats a group {times} times."
+            )
+        if group[1]:
+            inside = f"skip ( - {inside} - )"
+        elif group[3] is None:
+            raise ValueError(wrong)
         return "-".join([inside] * times)
 
-    written_out = re.sub(r"\[([^][]*)\]\s*x\s*(\d+)", repeated, spec)
-    if "[" in written_out or "]" in written_out:
-        raise ValueError(
-            f"`spec` must have its groups written as '[layer - layer] x 2', without groups inside, "
-            f"but is {spec!r}."
-        )
-    return written_out
+    text, groups = spec, 1
+    while groups:  # from the inside out
+        text, groups = _GROUP.subn(written_out, text)
+    if "[" in text or "]" in text:
+        raise ValueError(wrong)
+    if not text.strip():
+        return []
+    marks = {"skip (": "skip [", ")": "]"}
+    texts = [" ".join(part.split()) for part in text.split("-")]
+    return [marks.get(part, part) for part in texts]
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
@@ -141,9 +167,24 @@ def _value(name: str, digits: str) -> float:
         raise ValueError(error) from None
 
 
+def _check_bridge(text: str, shape: Shape, bridged: list[Shape]) -> None:
+    """Check that a ``skip`` group gives back the shape that it takes."""
+    if _MARKS[text] == "skip":
+        bridged.append(shape)
+        return
+    if not bridged:
+        raise ValueError("there is no 'skip [' before it.")
+    taken = bridged.pop()
+    if shape != taken:
+        raise ValueError(
+            f"what stands in skip [...] must give back the shape that it takes, {taken}, but gives "
+            f"{shape}."
+        )
+
+
 def _check_place(kind: str, shape: Shape, i: int, layers: list[Layer]) -> None:
     """Check that a layer may stand after `layers`, the last of which gives `shape`."""
-    if kind in ("conv", "pool", "gn") and len(shape) == 1:
+    if kind in ("conv", "pool", "gap", "gn") and len(shape) == 1:
         raise ValueError(f"{kind} takes images, but an affine layer comes before it.")
     if kind == "ln" and len(shape) == 3:
         raise ValueError(
@@ -177,6 +218,8 @@ def _fit(
             pool_param = {key: numbers[name] for key, name in names.items()}
             *_, H_out, W_out = pool_windows((1, *shape), pool_param)
             return "max_pool", {}, (pool_param,), (shape[0], H_out, W_out)
+        case "gap":
+            return "global_avg_pool", {}, (), shape[:1]
         case "affine":
             M = numbers["M"]
             weights = {f"W{i}": (math.prod(shape), M), f"b{i}": (M,)}

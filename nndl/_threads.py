@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ._arguments import whole_number
+from ._machine import cores
 
 #: More would exhaust the stack of the thread that starts them.
 MOST_THREADS = 1024
@@ -73,7 +74,7 @@ def get_num_threads() -> int:
 def _default_threads() -> int:
     wish = os.environ.get("NNDL_NUM_THREADS", "").strip()
     if not wish:
-        return _available_cpus()
+        return cores()
     if not wish.isdecimal() or not 1 <= int(wish) <= MOST_THREADS:
         raise ValueError(
             f"the environment variable NNDL_NUM_THREADS must be a whole number from 1 to "
@@ -99,12 +100,6 @@ def show_config() -> None:
     print(f"threads   {get_num_threads()}")
     print(f"OpenMP    {openmp}")
     print(f"compiler  {_optim.COMPILER}")
-
-
-def _available_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _note_the_fork() -> None:

@@ -1,4 +1,4 @@
-"""The command `nndl`: the data sets, the checks, old notebooks and the benchmark,
+"""The command `nndl`: data sets, checks, experiments, old notebooks and the benchmark,
 from a terminal."""
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     from .benchmarks import options
     from .check import _files
     from .compat import _notebook
+    from .experiments import _commands
 
     parser = argparse.ArgumentParser(
         prog="nndl", description="The tools of a textbook that runs."
@@ -70,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         "--chapters", metavar="DIR", help="the chapters' notebooks, if not beside nndl"
     )
     exercises.set_defaults(run=_exercises)
+
+    training = commands.add_parser("train", help="train the experiment in a TOML file")
+    _commands.add_train_options(training)
+    evaluating = commands.add_parser(
+        "evaluate", help="look at what a checkpoint of nndl train has learned"
+    )
+    _commands.add_evaluate_options(evaluating)
 
     notebook = commands.add_parser(
         "run-notebook", help="run an old notebook of CS231n, C147 or CSE 493G1"

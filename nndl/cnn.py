@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _twins
-from ._arguments import Array, flag, one_of, shown, whole_number
+from ._arguments import Array, flag, number, one_of, shown, whole_number
 from ._networks import Network, Params, size
 from ._random import RandomSource, random_generator
 from ._spec import Layer, plan
@@ -192,7 +192,7 @@ class ThreeLayerConvNet(Network):
 
 
 class ConvNet(Network):
-    """A network of any layers that follow one another, described by a line of text.
+    """A network of layers that follow one another, described by a line of text.
 
     ``print(net)`` shows its layers, the shape of what each makes of one image, and its
     number of parameters.
@@ -200,14 +200,17 @@ class ConvNet(Network):
     Parameters
     ----------
     spec : str
-        The layers, with ``-`` between them; ``[...] x N`` repeats a group. A last
-        affine layer, to the scores, is added. A layer is one of
+        The layers, with ``-`` between them; ``[...] x N`` repeats a group, and
+        ``skip [...]`` adds what a group makes of its input to that input, a residual
+        connection (He et al. 2016). A last affine layer, to the scores, is added. A
+        layer is one of
 
         - ``conv F [KxL] [stride S] [pad P]``: `F` filters of `K` by `L` pixels, 3x3
           unless given; the stride is 1 and the padding ``(K - 1) // 2``, which keeps
           the size of the image, unless given (filters that are not square, or of even
           size, need their padding given);
         - ``pool [KxL] [stride S]``: max pooling, 2x2 with stride 2 unless given;
+        - ``gap``: global average pooling, the mean of each channel over all pixels;
         - ``affine M``: `M` units;
         - ``bn``, batch normalization, after ``conv`` or ``affine``; ``gn G``, group
           normalization in `G` groups, after ``conv``; ``ln``, layer normalization,
@@ -230,6 +233,9 @@ class ConvNet(Network):
         Of parameters, activations and gradients.
     loss : 'softmax' or 'svm', optional
         What is computed from the scores and the labels.
+    label_smoothing : float, optional
+        The share of each label that the softmax loss spreads over all classes; see
+        `nndl.layers.smoothed_softmax_loss`.
     seed : int or None, optional
         If given, dropout draws the same masks at every call, as a numeric gradient
         check needs.
@@ -259,6 +265,11 @@ class ConvNet(Network):
         If an argument lies outside its range or is of the wrong type, or a layer of the
         spec is misspelt or does not fit what comes before it.
 
+    References
+    ----------
+    He, Zhang, Ren, Sun. Deep residual learning for image recognition. CVPR 2016.
+    Lin, Chen, Yan. Network in network. ICLR 2014, for global average pooling.
+
     Examples
     --------
     >>> from nndl.cnn import ConvNet
@@ -284,6 +295,7 @@ class ConvNet(Network):
         loss: str = "softmax",
         seed: int | None = None,
         *,
+        label_smoothing: float = 0.0,
         rng: RandomSource = None,
         fast: bool = True,
     ) -> None:
@@ -291,6 +303,11 @@ class ConvNet(Network):
         self.input_dim = _image_shape(input_dim)
         num_classes = size("num_classes", num_classes)
         self.loss_name = one_of("loss", loss, "softmax", "svm")
+        self.label_smoothing = number(
+            "label_smoothing", label_smoothing, at_least=0, below=1
+        )
+        if self.label_smoothing and self.loss_name == "svm":
+            raise ValueError("`label_smoothing` must be 0 where `loss` is 'svm'.")
         if seed is not None:
             seed = whole_number("seed", seed, at_least=0)
         rng = random_generator(rng)
@@ -336,8 +353,15 @@ class ConvNet(Network):
         layers = _twins.layers(self.fast)
         held = {"bn": iter(self.bn_params), "dropout": iter(self.dropout_params)}
         out = self._as_input(X, self.input_dim)
-        caches = []
+        caches: list[Any] = []
+        inputs: list[Array] = []  # of the residual connections not yet closed
         for step in self._steps:
+            if step.function == "skip":
+                inputs.append(out)
+                continue
+            if step.function == "add":
+                out = out + inputs.pop()
+                continue
             forward = getattr(layers, f"{step.function}_forward")
             arrays = [self.params[name] for name in step.names]
             settings: list[Any] = []
@@ -352,8 +376,18 @@ class ConvNet(Network):
             return out
 
         grads: Params = {}
-        loss, dout = getattr(layers, f"{self.loss_name}_loss")(out, y)
+        if self.label_smoothing:
+            loss, dout = layers.smoothed_softmax_loss(out, y, self.label_smoothing)
+        else:
+            loss, dout = getattr(layers, f"{self.loss_name}_loss")(out, y)
+        douts: list[Array] = []  # on their way around the layers in between
         for step in reversed(self._steps):
+            if step.function == "add":
+                douts.append(dout)
+                continue
+            if step.function == "skip":
+                dout = dout + douts.pop()
+                continue
             backward = getattr(layers, f"{step.function}_backward")
             if not step.names:  # a ReLU, pooling or dropout
                 dout = backward(dout, caches.pop())

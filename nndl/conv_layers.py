@@ -23,6 +23,8 @@ from .layers import batchnorm_backward_alt, batchnorm_forward
 __all__ = [
     "conv_backward_naive",
     "conv_forward_naive",
+    "global_avg_pool_backward",
+    "global_avg_pool_forward",
     "max_pool_backward_naive",
     "max_pool_forward_naive",
     "spatial_batchnorm_backward",
@@ -268,6 +270,74 @@ def max_pool_backward_naive(dout: Array, cache: Any) -> Array:
                     window = x[n, c, rows, columns]
                     first = np.unravel_index(np.argmax(window), window.shape)
                     dx[n, c, rows, columns][first] += dout[n, c, i, j]
+    return dx
+
+
+# ---- global average pooling ----------------------------------------------------------
+
+
+@takes(x="(N, C, H>0, W>0)")
+def global_avg_pool_forward(x: Array) -> tuple[Array, Any]:
+    r"""Compute a global average pooling: of each channel, keep the mean over the image.
+
+    .. math:: \text{out}_{nc} = \frac{1}{HW} \sum_{i,j} x_{ncij}
+
+    It leaves one number for each channel, whatever the size of the image, where
+    flattening would leave `H` times `W`.
+
+    Parameters
+    ----------
+    x : array, shape (N, C, H, W)
+        A minibatch of `N` images of `C` channels.
+
+    Returns
+    -------
+    out : array, shape (N, C)
+    cache : array
+        `x`, for `global_avg_pool_backward`.
+
+    Raises
+    ------
+    ValueError
+        If `x` has another number of axes, or its images are empty.
+    TypeError
+        If `x` is not of float32, float64, integers or booleans.
+
+    References
+    ----------
+    Lin, Chen, Yan. Network in network. ICLR 2014, section 3.2.
+    """
+    out = x.mean(axis=(2, 3))
+    cache = x
+    return out, cache
+
+
+@takes(cache="x (N, C, H>0, W>0)", dout="(N, C)")
+def global_avg_pool_backward(dout: Array, cache: Any) -> Array:
+    """Compute the gradient of a global average pooling: each pixel gets an equal share.
+
+    Parameters
+    ----------
+    dout : array, shape (N, C)
+        Gradient of the loss with respect to the layer's output.
+    cache : array
+        From `global_avg_pool_forward`.
+
+    Returns
+    -------
+    dx : array, shape (N, C, H, W)
+
+    Raises
+    ------
+    ValueError
+        If `dout` or `cache` does not fit.
+    TypeError
+        If `dout` is not of float32, float64, integers or booleans.
+    """
+    x = cache
+    N, C, H, W = x.shape
+    share = dout / (H * W)
+    dx = np.broadcast_to(share[:, :, None, None], x.shape).copy()
     return dx
 
 

@@ -62,6 +62,7 @@ __all__ = [
     "max_pool_forward_fast",
     "relu_backward_fast",
     "relu_forward_fast",
+    "smoothed_softmax_loss_fast",
     "softmax_loss_fast",
     "spatial_batchnorm_backward_fast",
     "spatial_batchnorm_forward_fast",
@@ -592,3 +593,17 @@ def softmax_loss_fast(x: Array, y: Array) -> tuple[float, Array]:
         x, np.require(y, np.intp, ["C", "A"]), dx, get_num_threads()
     )
     return float(losses.sum() / len(x)), dx
+
+
+@compiled_twin_of(layers.smoothed_softmax_loss)
+def smoothed_softmax_loss_fast(
+    x: Array, y: Array, epsilon: float = 0.1
+) -> tuple[float, Array]:
+    epsilon = number("epsilon", epsilon, at_least=0, at_most=1)
+    N, C = x.shape
+    rows = np.arange(N)
+    loss, dx = softmax_loss_fast(x, y)
+    loss += epsilon * float((x[rows, y][:, None] - x).mean())
+    dx -= epsilon / (N * C)
+    dx[rows, y] += epsilon / N
+    return loss, dx

@@ -37,6 +37,7 @@ __all__ = [
     "layernorm_forward",
     "relu_backward",
     "relu_forward",
+    "smoothed_softmax_loss",
     "softmax_loss",
     "svm_loss",
 ]
@@ -619,4 +620,59 @@ def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
     dx = np.exp(log_probs)
     dx[rows, y] -= 1
     dx /= N
+    return float(loss), dx
+
+
+@takes(x="(N>0, C>0)", y="labels (N,) of C")
+def smoothed_softmax_loss(
+    x: Array, y: Array, epsilon: float = 0.1
+) -> tuple[float, Array]:
+    r"""Compute the cross-entropy loss with smoothed labels, and its gradient.
+
+    .. math:: L = -\frac{1}{N} \sum_{n,j} q_{nj} \log p_{nj}, \qquad
+              q_{nj} = (1 - \epsilon)\, 1\{j = y_n\} + \frac{\epsilon}{C}, \qquad
+              \frac{\partial L}{\partial x_{nj}} = \frac{p_{nj} - q_{nj}}{N}
+
+    with the probabilities :math:`p` of `softmax_loss`, which this is for
+    :math:`\epsilon = 0`. Labels that leave a doubt ask for a finite lead of the right
+    score. A score of -infinity makes the loss infinite or NaN.
+
+    Parameters
+    ----------
+    x : array, shape (N, C)
+        Scores: `x[n, j]` for class `j` of example `n`.
+    y : integer array, shape (N,)
+        Labels, from 0 to C - 1.
+    epsilon : float, optional
+        The share of each label that is spread evenly over all classes, from 0 to 1.
+
+    Returns
+    -------
+    loss : float
+    dx : array, shape (N, C)
+        Gradient of the loss with respect to the scores.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the minibatch is empty, or a label or `epsilon` lies
+        outside its range.
+    TypeError
+        If `x` is not of float32, float64, integers or booleans, `y` not of integers, or
+        `epsilon` not a number.
+
+    References
+    ----------
+    Szegedy, Vanhoucke, Ioffe, Shlens, Wojna. Rethinking the Inception architecture for
+    computer vision. CVPR 2016, section 7.
+    """
+    epsilon = number("epsilon", epsilon, at_least=0, at_most=1)
+    N, C = x.shape
+    q = np.full(x.shape, epsilon / C, x.dtype)
+    q[np.arange(N), y] += 1 - epsilon
+    shifted = x - x.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    loss = -(q * log_probs).sum() / N
+
+    dx = (np.exp(log_probs) - q) / N
     return float(loss), dx

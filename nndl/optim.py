@@ -35,6 +35,8 @@ from ._threads import get_num_threads
 __all__ = [
     "adam",
     "adam_fast",
+    "adamw",
+    "adamw_fast",
     "rmsprop",
     "rmsprop_fast",
     "sgd",
@@ -264,6 +266,46 @@ def adam(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Conf
     return next_w, config
 
 
+def adamw(w: Array, dw: Array, config: Config | None = None) -> tuple[Array, Config]:
+    r"""Take one step of AdamW: shrink the parameters, then take Adam's step.
+
+    .. math:: w \leftarrow w - \eta \lambda w, \qquad
+              w \leftarrow w - \eta\, \hat{m} / (\sqrt{\hat{v}} + \epsilon)
+
+    with :math:`\hat{m}` and :math:`\hat{v}` as in `adam`. A penalty on the weights adds
+    :math:`\lambda w` to their gradient, where Adam divides it by the gradient's size; this
+    weight decay is decoupled from the gradient, and shrinks all parameters alike.
+
+    Parameters
+    ----------
+    w : array of any shape
+        Parameters.
+    dw : array, the shape of `w`
+        Gradient of the loss with respect to `w`.
+    config : dict, optional
+        ``weight_decay`` :math:`\lambda`, 1e-2 by default; the rest as `adam`.
+
+    Returns
+    -------
+    next_w : array, the shape and dtype of `w`
+    config : dict
+        With the new ``m``, ``v`` and ``t``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `sgd`.
+
+    References
+    ----------
+    Loshchilov, Hutter. Decoupled weight decay regularization. ICLR 2019, algorithm 2,
+    where the decay is not multiplied by :math:`\eta`; here it is, as in PyTorch.
+    """
+    w, dw, config = _arguments(w, dw, config)
+    eta, weight_decay = _learning_rate(config, 1e-3), _weight_decay(config)
+    return adam(w - eta * weight_decay * w, dw, config)
+
+
 # ---- the compiled twins: one pass over memory, on several threads --------------------
 
 
@@ -320,6 +362,15 @@ def adam_fast(
     )  # fmt: skip
     config["t"] = t
     return next_w, config
+
+
+@compiled_twin_of(adamw)
+def adamw_fast(
+    w: Array, dw: Array, config: Config | None = None
+) -> tuple[Array, Config]:
+    w, dw, config = _arguments(w, dw, config)
+    eta, weight_decay = _learning_rate(config, 1e-3), _weight_decay(config)
+    return adam_fast(w - eta * weight_decay * w, dw, config)
 
 
 #: Below this many parameters, waking the other threads takes longer than the whole step.
@@ -381,6 +432,11 @@ def _fraction(config: Config, name: str, default: float) -> float:
 
 def _epsilon(config: Config) -> float:
     return number("config['epsilon']", config.setdefault("epsilon", 1e-8), above=0)
+
+
+def _weight_decay(config: Config) -> float:
+    value = config.setdefault("weight_decay", 1e-2)
+    return number("config['weight_decay']", value, at_least=0)
 
 
 def _memory(config: Config, name: str, w: Array) -> Array:

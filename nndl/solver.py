@@ -12,6 +12,7 @@ import functools
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from . import _checkpoints, _solver_state, optim
 from ._arguments import (
     Array,
     as_array,
+    as_function,
     as_numbers,
     as_path,
     flag,
@@ -30,9 +32,14 @@ from ._arguments import (
 )
 from ._interrupts import uninterrupted
 from ._random import RandomSource, random_generator
+from .averaging import WeightAverage
 
 __all__ = ["Solver", "load_checkpoint"]
 
+#: Learning rate as a share of its peak, from the share of training done.
+Schedule = Callable[[float], float]
+#: Images and a source of random numbers in, changed images out.
+Augmentation = Callable[[Array, Any], Array]
 UpdateRule = Callable[[Array, Array, Any], tuple[Array, dict[str, Any]]]
 
 
@@ -54,9 +61,22 @@ class Solver:
         A name in `nndl.optim`, of which the compiled twin runs (``'adam'`` stands for
         `nndl.optim.adam_fast`), or a function with the same call.
     optim_config : dict, optional
-        Settings of the update rule, ``{'learning_rate': 1e-3}`` for example.
+        Settings of the update rule, ``{'learning_rate': 1e-3}`` for example. The
+        ``weight_decay`` of `adamw` acts on the arrays whose names begin with ``W``, as
+        the networks' L2 penalty does.
     lr_decay : float, optional
         Factor on the learning rate after each epoch.
+    schedule : callable, optional
+        ``schedule(s)`` returns the learning rate as a share of that in `optim_config`
+        after the share `s` of the iterations, from 0 on and below 1; see
+        `nndl.schedules`. It takes the place of `lr_decay`.
+    augment : callable, optional
+        ``augment(images, rng)`` returns a minibatch's images as the network shall see
+        them, in the same shape; see `nndl.augmentation`. `images` are a copy, which it
+        may change; `rng` is that of the Solver.
+    averaging : float, optional
+        If given, accuracies are those of averaged weights, and the best of these are
+        what the network is given in the end: `keep` of `nndl.averaging.WeightAverage`.
     batch_size : int, optional
         Images in a minibatch, `N`.
     num_epochs : int, optional
@@ -80,8 +100,12 @@ class Solver:
         ``<checkpoint_name>_last.npz`` and that of the best validation accuracy as
         ``<checkpoint_name>_best.npz``. None writes one after each epoch,
         ``<checkpoint_name>_epoch_<n>.npz``, and keeps them all.
+    after_epoch : callable, optional
+        ``after_epoch(solver)`` is called after each epoch, when its accuracies have been
+        taken: to write a log, say.
     rng : numpy.random.Generator, int or None, optional
-        Source of the permutations and samples; None follows NumPy's global state.
+        Source of the permutations, samples and augmentations; None follows NumPy's
+        global state.
 
     Attributes
     ----------
@@ -115,6 +139,9 @@ class Solver:
         update_rule: str | UpdateRule = "sgd",
         optim_config: Mapping[str, Any] | None = None,
         lr_decay: float = 1.0,
+        schedule: Schedule | None = None,
+        augment: Augmentation | None = None,
+        averaging: float | None = None,
         batch_size: int = 100,
         num_epochs: int = 10,
         print_every: int = 10,
@@ -123,6 +150,7 @@ class Solver:
         num_val_samples: int | None = None,
         checkpoint_name: str | os.PathLike[str] | None = None,
         checkpoint_every: int | None = None,
+        after_epoch: Callable[[Solver], object] | None = None,
         rng: RandomSource = None,
     ) -> None:
         self.model = _network(model)
@@ -130,6 +158,9 @@ class Solver:
         self.X_val, self.y_val = _images_and_labels(data, "val")
         self.update_rule = _resolve(update_rule)
         self.lr_decay = number("lr_decay", lr_decay, above=0)
+        self.schedule = _function_or_none("schedule", schedule)
+        self.augment = _function_or_none("augment", augment)
+        self.averaging = averaging
         self.batch_size = whole_number("batch_size", batch_size, at_least=1)
         self.num_epochs = whole_number("num_epochs", num_epochs, at_least=1)
         self.print_every = whole_number("print_every", print_every, at_least=1)
@@ -140,10 +171,18 @@ class Solver:
             checkpoint_name = as_path("checkpoint_name", checkpoint_name)
         self.checkpoint_name = checkpoint_name
         self.checkpoint_every = _checkpoint_every(checkpoint_every, checkpoint_name)
+        self.after_epoch = _function_or_none("after_epoch", after_epoch)
         self.rng = random_generator(rng)
 
         self.optim_config = _settings(self.update_rule, optim_config)
+        if self.schedule is not None:
+            _check_schedule(self.lr_decay, self.optim_config)
         self.optim_configs = {name: dict(self.optim_config) for name in model.params}
+        if self.update_rule in (optim.adamw, optim.adamw_fast):
+            for name, config in self.optim_configs.items():
+                if not name.startswith("W"):
+                    config["weight_decay"] = 0.0
+        self._average = None if averaging is None else _average(model, averaging)
         self.iterations_per_epoch = max(len(self.X_train) // self.batch_size, 1)
         self.epoch = self.iteration = 0
         self._goal = self._stock_taken_at = 0
@@ -151,6 +190,7 @@ class Solver:
         self._due: list[str] = []  # checkpoints to be written before the next step
         self._undo: Callable[[], None] | None = None  # of a step that was cut off
         self._order = np.arange(0)
+        self._notes: dict[str, Any] = {}  # what checkpoints shall say besides
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
         self.val_acc_history: list[float] = []
@@ -312,7 +352,10 @@ class Solver:
                 self._order = self.rng.permutation(len(self.X_train))
             batch = self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
-            loss, grads = self.model.loss(self.X_train[batch], self.y_train[batch])
+            images = self.X_train[batch]
+            if self.augment is not None:
+                images = _augmented(self.augment, images, self.rng)
+            loss, grads = self.model.loss(images, self.y_train[batch])
             if not math.isfinite(loss):
                 rates = {
                     config.get("learning_rate")
@@ -323,15 +366,18 @@ class Solver:
                     f"{', '.join(str(rate or 'default') for rate in rates)}. A smaller learning rate "
                     f"or smaller initial weights may help."
                 )
+            rate = {} if self.schedule is None else self._scheduled(self.schedule)
             with uninterrupted():
                 params, configs = {}, {}
                 for name, w in self.model.params.items():
-                    config = dict(self.optim_configs[name])
+                    config = self.optim_configs[name] | rate
                     params[name], configs[name] = self.update_rule(
                         w, grads[name], config
                     )
                 self.model.params.update(params)
                 self.optim_configs.update(configs)
+                if self._average is not None:
+                    self._average.update()
                 self.loss_history.append(float(loss))
                 self.iteration += 1
                 every = self.checkpoint_every
@@ -342,6 +388,13 @@ class Solver:
         if self.verbose and (self.iteration - 1) % self.print_every == 0:
             bar.write(f"(Iteration {self.iteration} / {self._goal}) loss: {loss:f}")
 
+    def _scheduled(self, schedule: Schedule) -> dict[str, float]:
+        """Return the learning rate of the next step."""
+        iterations = self.num_epochs * self.iterations_per_epoch
+        done = 1 - (self._goal - self.iteration) / iterations
+        share = number(f"schedule({done:.4g})", schedule(done), at_least=0)
+        return {"learning_rate": share * self.optim_config["learning_rate"]}
+
     def _stock_is_due(self) -> bool:
         """Say whether accuracies are due: after the first iteration and each epoch."""
         here = self.iteration == 1 or self.iteration % self.iterations_per_epoch == 0
@@ -349,7 +402,8 @@ class Solver:
 
     def _take_stock(self, bar: Any) -> None:
         """Take accuracies, keep the best parameters, and after an epoch decay the rate."""
-        with _solver_state.all_or_nothing(self):
+        averaged = self._average.applied() if self._average else nullcontext()
+        with _solver_state.all_or_nothing(self), averaged:
             train_acc = self.check_accuracy(
                 self.X_train, self.y_train, self.num_train_samples
             )
@@ -377,6 +431,8 @@ class Solver:
             epochs = self._goal // self.iterations_per_epoch
             accuracies = f"train acc: {train_acc:f}; val_acc: {val_acc:f}"
             bar.write(f"(Epoch {self.epoch} / {epochs}) {accuracies}")
+        if epoch_ends and self.after_epoch is not None:
+            self.after_epoch(self)
 
     def _checkpoints_due(self, is_best: bool, epoch_ends: bool) -> list[str]:
         """Return the names of the checkpoints to be written after taking stock."""
@@ -418,7 +474,8 @@ class Solver:
 
 
 def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
-    """Give a network the parameters and running averages that a `Solver` saved.
+    """Give a network the parameters and running averages that a `Solver` saved; if it
+    was one with `averaging`, their averages.
 
     Parameters
     ----------
@@ -439,7 +496,8 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
         If `path` is no path, or `model` no network.
     """
     path, model = as_path("path", path), _network(model)
-    arrays, _ = _checkpoints.read(path)
+    arrays, facts = _checkpoints.read(path)
+    arrays = _solver_state.evaluated(os.fspath(path), arrays, facts)
     _solver_state.fit_network(os.fspath(path), arrays, model)
     _solver_state.restore_network(arrays, model)
 
@@ -523,6 +581,36 @@ def _settings(
             message = str(error).replace("`config[", "`optim_config[")
             raise type(error)(message) from error
     return dict(optim_config)
+
+
+def _function_or_none(name: str, value: Any) -> Any:
+    return None if value is None else as_function(name, value)
+
+
+def _check_schedule(lr_decay: float, optim_config: Mapping[str, Any]) -> None:
+    if lr_decay != 1:
+        raise ValueError(
+            f"`lr_decay` must be 1 where there is a `schedule`, but is {lr_decay}."
+        )
+    if "learning_rate" not in optim_config:
+        raise ValueError(
+            "`optim_config` must hold the 'learning_rate' that `schedule` takes shares of."
+        )
+
+
+def _average(model: Any, averaging: float) -> WeightAverage:
+    return WeightAverage(model, number("averaging", averaging, at_least=0, below=1))
+
+
+def _augmented(augment: Augmentation, images: Array, rng: Any) -> Array:
+    """Return a minibatch's images as `augment` changes them."""
+    changed = as_numbers("augment(images, rng)", augment(images, rng))
+    if changed.shape != images.shape:
+        raise ValueError(
+            f"`augment` must return images of the shape it is given, {images.shape}, but returns "
+            f"{changed.shape}."
+        )
+    return changed
 
 
 def _sample_size(name: str, value: int | None) -> int | None:

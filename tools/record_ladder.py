@@ -92,15 +92,6 @@ def train_with_pytorch(
     }
 
 
-def processor() -> str:
-    """Return the processor's name, as far as the system tells."""
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
-
-
 def revision() -> str:
     """Return the revision of the project that ran."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
@@ -194,7 +185,7 @@ def main(arguments: list[str]) -> None:
             "smoothing": 0.1,
         },
         "machine": {
-            "processor": processor(),
+            "processor": nndl._machine.processor(),
             "cores": os.cpu_count(),
             "threads_used": 1,
             "system": f"{platform.system()} {platform.machine()}",

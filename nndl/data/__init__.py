@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .._arguments import flag, one_of
+import numpy as np
+
+from .._arguments import as_float_array, flag, one_of, shown
 from . import _records, cifar10, photographs, shapes
 
-__all__ = ["NAMES", "load", "photograph"]
+__all__ = ["NAMES", "load", "photograph", "whiten"]
 
 _LAYOUTS = {
     "shapes": _records.Layout(shapes.CLASS_NAMES, 10_000, 11_000, shapes.NUM_IMAGES),
@@ -81,6 +83,74 @@ def load(
     blocks = _shapes_blocks() if name == "shapes" else cifar10.blocks()
     arrays = _records.split(blocks, ranges, subtract_mean)
     return {"name": name, "class_names": layout.class_names, **arrays}
+
+
+def whiten(data: dict[str, Any]) -> dict[str, Any]:
+    r"""Give each channel of the training images mean 0 and standard deviation 1.
+
+    .. math:: x \leftarrow (x - \mu_c) / \sigma_c
+
+    with the mean and the standard deviation of channel :math:`c` over all pixels of all
+    training images, by which the other images are changed, too.
+
+    Parameters
+    ----------
+    data
+        What `load` returned, or a dict with `X_train` (N, C, H, W) and any of `X_val` and
+        `X_test`, images of as many channels.
+
+    Returns
+    -------
+    dict
+        What is in `data`, with new `X_train`, `X_val` and `X_test` of the same types, and
+        `channel_mean` and `channel_std`: float32 (C,). A channel that is constant has the
+        `channel_std` 1.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not a dict, or its images are not of float32, float64, integers or
+        booleans.
+    ValueError
+        If there are no training images, or images have another shape.
+    """
+    if not isinstance(data, dict):
+        raise TypeError(f"`data` must be a dict, but is {shown(data)}.")
+    if "X_train" not in data:
+        raise ValueError(
+            f"`data` must have X_train, but has only {sorted(map(str, data))}."
+        )
+    images = {
+        name: as_float_array(f"data[{name!r}]", data[name])
+        for name in ("X_train", "X_val", "X_test")
+        if name in data
+    }
+    X_train = images["X_train"]
+    if X_train.ndim != 4 or X_train.size == 0:
+        raise ValueError(
+            f"`data['X_train']` must have shape (N, C, H, W) with none of them 0, but its shape is "
+            f"{X_train.shape}."
+        )
+    C = X_train.shape[1]
+    for name, X in images.items():
+        if X.ndim != 4 or X.shape[1] != C:
+            raise ValueError(
+                f"`data[{name!r}]` must have shape (N, C, H, W) with C = {C}, as X_train has, but "
+                f"its shape is {X.shape}."
+            )
+
+    # Sums of millions of float32 numbers would lose digits in float32.
+    mean = X_train.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
+    white: dict[str, Any] = {
+        name: X - mean[:, None, None] for name, X in images.items()
+    }
+    centred = white["X_train"]
+    squares = np.einsum("nchw,nchw->c", centred, centred, dtype=np.float64)
+    std = np.sqrt(squares / (centred.size / C)).astype(np.float32)
+    std[std == 0] = 1
+    for X in white.values():
+        X /= std[:, None, None]
+    return {**data, **white, "channel_mean": mean, "channel_std": std}
 
 
 def photograph(name: str) -> Any:

@@ -1,0 +1,137 @@
+"""Writes down what a run came to, and with what: the results that the book shows."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import _machine, _solver_state, get_num_threads
+from .._files import replacing
+from ..data import cifar10
+from ._evaluate import Evaluation
+from ._experiment import Experiment
+from ._run import Run
+
+
+def record(path: Path, run: Run, folder: Path) -> None:
+    """Put a run of this package into the file of its experiment's results.
+
+    Raises
+    ------
+    ValueError
+        If the file holds the results of other settings.
+    """
+    entry = {
+        "framework": "nndl",
+        "seed": run.seed,
+        "seconds": round(run.seconds, 2),
+        "best_val_acc": run.best_val_acc,
+        "validation": summary(run.validation),
+        "test": None if run.test is None else summary(run.test),
+        "epochs": run.epochs,
+        "peak_memory_mb": round(_machine.peak_memory() / 1e6),
+        **circumstances(run.data, folder),
+    }
+    add(path, run.experiment, entry)
+
+
+def check(path: Path, experiment: Experiment) -> dict[str, Any]:
+    """Return what a file of results holds; an empty one where there is none.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else, or the results of other settings.
+    """
+    settings = json.loads(json.dumps(experiment.tables))
+    if not path.exists():
+        return {"experiment": experiment.name, "settings": settings, "runs": []}
+    try:
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        same = results["settings"] == settings
+        results["runs"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no results of an experiment: {error}.") from error
+    if not same:
+        raise ValueError(
+            f"{path} holds the results of other settings than {experiment.name} has now: remove it, or "
+            "name another file."
+        )
+    return results
+
+
+def add(path: Path, experiment: Experiment, entry: dict[str, Any]) -> None:
+    """Put the results of one run into a file, in place of those of the same framework and
+    seed."""
+    results = check(path, experiment)
+    same = entry["framework"], entry["seed"]
+    kept = [r for r in results["runs"] if (r["framework"], r["seed"]) != same]
+    results["runs"] = sorted(
+        [*kept, entry], key=lambda run: (run["framework"], run["seed"])
+    )
+    with replacing(path) as file:
+        file.write(json.dumps(results, indent=1).encode() + b"\n")
+
+
+def summary(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the numbers of an evaluation."""
+    return {
+        "images": int(evaluation.confusion.sum()),
+        "accuracy": evaluation.accuracy,
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
+def circumstances(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return with what a run was made; `folder` lies in the project whose revision
+    counts."""
+    return {
+        "data": {
+            "name": data["name"],
+            "origin": origin(data),
+            "training": _solver_state.fingerprint(data["X_train"], data["y_train"]),
+        },
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "revision": revision(folder),
+        "machine": {
+            "processor": _machine.processor(),
+            "cores": _machine.cores(),
+            "threads": get_num_threads(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": {
+            "nndl": version("nndl"),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+    }
+
+
+def origin(data: Mapping[str, Any]) -> str:
+    """Say whether these are the official images."""
+    if data["name"] != "cifar10":
+        return "drawn by nndl.data"
+    if cifar10.are_official():
+        return "CIFAR-10"
+    return "CIFAR-10 in the official layout, its images re-encoded (not the official pixels)"
+
+
+def revision(folder: Path) -> str | None:
+    """Return the commit that is checked out where `folder` lies, with ``-dirty`` where
+    files differ from it; None where there is none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None
