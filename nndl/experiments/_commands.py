@@ -63,7 +63,9 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         help="average two looks at each image (default: as the experiment says)",
     )
     parser.add_argument(
-        "--mistakes", metavar="FILE.png", help="draw the images it was surest of, wrongly"
+        "--mistakes",
+        metavar="FILE.png",
+        help="draw the images it was surest of, wrongly",
     )
     parser.set_defaults(run=look)
 

@@ -120,7 +120,9 @@ class Experiment:
         """What changes a minibatch at random; None where nothing does. What comes in
         from beyond an edge is 0, the mean of the training images."""
         table = self.tables.get("augmentation", {})
-        return functools.partial(_flip_and_crop, **table) if any(table.values()) else None
+        return (
+            functools.partial(_flip_and_crop, **table) if any(table.values()) else None
+        )
 
     def run(self, **options: Any) -> Run:
         """Train, and say what came out; see `nndl.experiments.Run`.

@@ -59,7 +59,9 @@ def check(path: Path, experiment: Experiment) -> dict[str, Any]:
         same = results["settings"] == settings
         results["runs"]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no results of an experiment: {error}.") from error
+        raise ValueError(
+            f"{path} holds no results of an experiment: {error}."
+        ) from error
     if not same:
         raise ValueError(
             f"{path} holds the results of other settings than {experiment.name} has now: remove it, or "

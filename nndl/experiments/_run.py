@@ -72,7 +72,11 @@ def run(
     """Train; see `Experiment.run`."""
     training = experiment.tables["training"]
     seed = training["seed"] if seed is None else whole_number("seed", seed, at_least=0)
-    quiet, test, resume = flag("quiet", quiet), flag("test", test), flag("resume", resume)
+    quiet, test, resume = (
+        flag("quiet", quiet),
+        flag("test", test),
+        flag("resume", resume),
+    )
     place = None if folder is None else _folder(as_path("folder", folder), resume)
     if data is None:
         data = experiment.load_data(num_test=None if test else 1)
@@ -111,7 +115,9 @@ def _folder(folder: Path, resume: bool) -> Path:
     or that none is overwritten."""
     last = Path(f"{folder / CHECKPOINT}_last.npz")
     if resume and not last.exists():
-        raise FileNotFoundError(f"There is no training to go on with: {last} is missing.")
+        raise FileNotFoundError(
+            f"There is no training to go on with: {last} is missing."
+        )
     if not resume and (last.exists() or (folder / LOG).exists()):
         raise FileExistsError(
             f"There is a training in {folder} already: go on with it (--resume), or take another "

@@ -118,7 +118,9 @@ def check(tables: Any) -> dict[str, Table]:
         raise TypeError(f"`tables` must be a dict, but is {shown(tables)}.")
     for name, table in tables.items():
         if name not in TABLES:
-            raise WrongEntry(name, None, f"there is no [{name}]; {_meant(name, TABLES)}")
+            raise WrongEntry(
+                name, None, f"there is no [{name}]; {_meant(name, TABLES)}"
+            )
         if not isinstance(table, Mapping):
             raise WrongEntry(name, None, f"`{name}` must be a table, [{name}].")
     checked = {}
@@ -134,7 +136,9 @@ def check(tables: Any) -> dict[str, Table]:
     return checked
 
 
-def _fill_in(name: str, entries: Mapping[str, Entry], table: Mapping[str, Any]) -> Table:
+def _fill_in(
+    name: str, entries: Mapping[str, Entry], table: Mapping[str, Any]
+) -> Table:
     """Return one table, complete."""
     for entry in table:
         if entry not in entries:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +58,11 @@ def local(workers: int | None, threads_per_worker: int | None) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker imports the script that started it.
+        sys.exit(
+            "In a script, `search` must be called below: if __name__ == '__main__':"
+        )
     threads = threads_per_worker or 1
     workers = workers or max(1, _default_threads() // threads)
     # A trial that has killed two workers is suspect: see `_search`.
@@ -67,29 +74,39 @@ def local(workers: int | None, threads_per_worker: int | None) -> Iterator[Any]:
         # Its threads, and the processes that they start whenever one has died, are those
         # to which Ctrl-C means nothing.
         with uninterrupted(), starting_processes():
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=threads,
-                memory_limit=None,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+            cluster = _started(LocalCluster, workers, threads)
         try:
             with Client(cluster, set_as_default=False) as client:
                 yield client
+        except BaseException:
+            _kill_workers(cluster)  # whatever they are doing, nobody waits for it
+            raise
         finally:
             with uninterrupted():
-                _end(cluster)
+                cluster.close()
 
 
-def _end(cluster: Any) -> None:
-    """Close a local cluster without waiting for what its workers are doing."""
-    for nanny in cluster.workers.values():
-        nanny.auto_restart = False
-        if nanny.pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(nanny.pid, signal.SIGKILL)
-    cluster.close()
+def _started(kind: Any, workers: int, threads: int) -> Any:
+    try:
+        return kind(
+            n_workers=workers,
+            threads_per_worker=threads,
+            memory_limit=None,
+            # Without a dashboard, and at any port: 8787 may be taken.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise RuntimeError(f"No workers could be started: {error}") from None
+
+
+def _kill_workers(cluster: Any) -> None:
+    with uninterrupted():
+        for nanny in cluster.workers.values():
+            nanny.auto_restart = False
+            if nanny.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(nanny.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

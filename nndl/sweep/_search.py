@@ -68,8 +68,8 @@ def search(
     objective : callable
         ``objective(config, budget, seed)`` trains a network and returns its validation
         accuracy, or a dict with that as ``'score'`` and other numbers. Higher is better.
-        Workers import the module that it is defined in; functions of a notebook or a
-        script are sent to them. It should load its data itself, on the worker.
+        Scheduler and workers import the module that it is defined in; functions of a
+        notebook or a script are sent to them. It should load its data itself, on the worker.
     space : dict
         How each entry of a configuration is drawn (`log_uniform`, `uniform`, `integers`,
         `choice`), or a constant.
@@ -109,7 +109,7 @@ def search(
         If no scheduler answers, it has no workers or is lost, the log cannot be written,
         or another search is writing it.
     RuntimeError
-        If the workers cannot load the objective.
+        If the scheduler or the workers cannot load the objective.
     TypeError, ValueError
         If an argument is of the wrong type or out of its range, or the log is that of
         another search; which, the message says.
@@ -234,9 +234,9 @@ class _Halving:
                 except KilledWorker:
                     given_up.append(trial)
                 except CancelledError:
-                    raise ConnectionError(
-                        "The connection to the scheduler is lost."
-                    ) from None
+                    raise ConnectionError("The scheduler is lost.") from None
+                except Exception as error:
+                    raise RuntimeError(_unloadable(error)) from error
                 future.release()
         finally:
             if futures:
@@ -262,6 +262,14 @@ class _Halving:
         for_config, for_objective = source.spawn(2)
         config = drawn(self.space, np.random.default_rng(for_config))
         return config, int(for_objective.generate_state(1)[0])
+
+
+def _unloadable(error: BaseException) -> str:
+    cause = error.__cause__ or error  # Dask puts words of its own around it
+    return (
+        "The scheduler or a worker cannot load the objective: "
+        f"{type(cause).__name__}: {cause}"
+    )
 
 
 def _checked_address(scheduler: Any) -> str:
