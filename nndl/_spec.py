@@ -126,7 +126,7 @@ def _write_out(spec: str) -> list[str]:
     text, groups = spec, 1
     while groups:  # from the inside out
         text, groups = _GROUP.subn(written_out, text)
-    if "[" in text or "]" in text:
+    if "[" in text or "]" in text or "(" in spec or ")" in spec:
         raise ValueError(wrong)
     if not text.strip():
         return []
@@ -172,8 +172,6 @@ def _check_bridge(text: str, shape: Shape, bridged: list[Shape]) -> None:
     if _MARKS[text] == "skip":
         bridged.append(shape)
         return
-    if not bridged:
-        raise ValueError("there is no 'skip [' before it.")
     taken = bridged.pop()
     if shape != taken:
         raise ValueError(

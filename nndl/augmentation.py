@@ -62,8 +62,8 @@ def crop(
     rng : numpy.random.Generator, int or None, optional
         Where random numbers come from; None means NumPy's global state.
     most : int, optional
-        Pixels of padding on each of the four sides, at least 0. The window's place is one
-        of ``(2 * most + 1) ** 2``, all equally likely.
+        Pixels of padding on each of the four sides, at most the image's shorter side. The
+        window's place is one of ``(2 * most + 1) ** 2``, all equally likely.
     fill : float or array of shape (C,), optional
         What the padding is made of, for all channels or for each. Zero is the mean image
         where that has been subtracted.
@@ -76,8 +76,8 @@ def crop(
     Raises
     ------
     ValueError
-        If `X` has another number of axes, `rng` is a negative int, `most` is below 0, or
-        `fill` has another shape.
+        If `X` has another number of axes, `rng` is a negative int, `most` lies
+        outside its range, or `fill` has another shape.
     TypeError
         If `X` or `fill` is not of float32, float64, integers or booleans, `most` not an
         integer, or `rng` no source of random numbers.
@@ -88,9 +88,9 @@ def crop(
     4.2.
     """
     generator = random_generator(rng)
-    most = whole_number("most", most, at_least=0)
-    fill = as_float_array("fill", fill)
     N, C, H, W = X.shape
+    most = whole_number("most", most, at_least=0, at_most=min(H, W))
+    fill = as_float_array("fill", fill)
     if fill.shape not in ((), (C,)):
         raise ValueError(
             f"`fill` must be a number or have shape ({C},), one for each channel of `X`, but its "

@@ -603,7 +603,7 @@ def smoothed_softmax_loss_fast(
     N, C = x.shape
     rows = np.arange(N)
     loss, dx = softmax_loss_fast(x, y)
-    loss += epsilon * float((x[rows, y][:, None] - x).mean())
+    loss += epsilon * float((x[rows, y][:, None] - x).mean(dtype=np.float64))
     dx -= epsilon / (N * C)
     dx[rows, y] += epsilon / N
     return loss, dx

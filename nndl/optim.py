@@ -7,8 +7,8 @@ changed; `config` is.
 
 A NaN or an infinity in `dw` goes into `w` and into the rule's memory, where a NaN stays
 for good. A gradient whose square overflows (from 2e19 on in float32) makes the average
-of `rmsprop` and `adam` infinite, for good too, and from then on the parameter stays
-where it is.
+of `rmsprop`, `adam` and `adamw` infinite, for good too, and from then on the parameter
+stays where it is, but for the weight decay.
 
 The rules whose names end in ``_fast`` are compiled: same signature, same results to the
 last bit. They update the arrays in `config` in place where the layout allows it.
@@ -352,16 +352,7 @@ def adam_fast(
     w: Array, dw: Array, config: Config | None = None
 ) -> tuple[Array, Config]:
     w, dw, config = _arguments(w, dw, config)
-    eta, epsilon = _learning_rate(config, 1e-3), _epsilon(config)
-    beta1, beta2 = _fraction(config, "beta1", 0.9), _fraction(config, "beta2", 0.999)
-    t = whole_number("config['t']", config.get("t", 0), at_least=0) + 1
-    memory = {name: _memory(config, name, w) for name in ("m", "v")}
-    next_w, config = _step(
-        _optim.adam_step, w, dw, config, memory,
-        eta, beta1, beta2, epsilon, 1 - beta1**t, 1 - beta2**t,
-    )  # fmt: skip
-    config["t"] = t
-    return next_w, config
+    return _adam_step(_optim.adam_step, w, dw, config)
 
 
 @compiled_twin_of(adamw)
@@ -370,7 +361,22 @@ def adamw_fast(
 ) -> tuple[Array, Config]:
     w, dw, config = _arguments(w, dw, config)
     eta, weight_decay = _learning_rate(config, 1e-3), _weight_decay(config)
-    return adam_fast(w - eta * weight_decay * w, dw, config)
+    return _adam_step(_optim.adamw_step, w, dw, config, eta * weight_decay)
+
+
+def _adam_step(
+    kernel: Callable[..., None], w: Array, dw: Array, config: Config, *shrink: float
+) -> tuple[Array, Config]:
+    eta, epsilon = _learning_rate(config, 1e-3), _epsilon(config)
+    beta1, beta2 = _fraction(config, "beta1", 0.9), _fraction(config, "beta2", 0.999)
+    t = whole_number("config['t']", config.get("t", 0), at_least=0) + 1
+    memory = {name: _memory(config, name, w) for name in ("m", "v")}
+    next_w, config = _step(
+        kernel, w, dw, config, memory,
+        eta, beta1, beta2, epsilon, 1 - beta1**t, 1 - beta2**t, *shrink,
+    )  # fmt: skip
+    config["t"] = t
+    return next_w, config
 
 
 #: Below this many parameters, waking the other threads takes longer than the whole step.

@@ -322,6 +322,7 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "sgd_nesterov_momentum": (("velocity",), ("momentum",)),
     "rmsprop": (("cache",), ("decay_rate", "epsilon")),
     "adam": (("m", "v"), ("beta1", "beta2", "epsilon", "t")),
+    "adamw": (("m", "v"), ("weight_decay", "beta1", "beta2", "epsilon", "t")),
 }
 
 

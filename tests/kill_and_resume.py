@@ -22,10 +22,11 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from training_cases import blobs
+from training_cases import blobs, jittered
 
 from nndl._files import replacing
 from nndl.fc_net import FullyConnectedNet
+from nndl.schedules import one_cycle
 from nndl.solver import Solver
 
 #: The code in which a file is written (inside the context manager that wraps it).
@@ -35,7 +36,9 @@ _WRITE = replacing.__wrapped__.__code__
 SETTINGS = {
     "update_rule": "adam",
     "optim_config": {"learning_rate": 1e-2},
-    "lr_decay": 0.9,
+    "schedule": one_cycle,
+    "augment": jittered,
+    "averaging": 0.9,
     "batch_size": 10,
     "num_epochs": 40,
     "num_train_samples": 20,

@@ -12,7 +12,7 @@ import numpy as np
 
 from nndl import fast_layers, optim
 
-RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"]
 
 
 def digest(value: Any) -> str:

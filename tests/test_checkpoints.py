@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_cases import blob_solver, blobs, trained_net
+from training_cases import blob_solver, blobs, jittered, trained_net
 
 from nndl import _checkpoints, _solver_state
+from nndl.schedules import one_cycle
 from nndl.solver import Solver, load_checkpoint
 
 TESTS = Path(__file__).parent
@@ -55,7 +57,7 @@ def everything(solver):
 
 @pytest.mark.parametrize("source", ["a seed", "NumPy's own", "MT19937", "Philox"])
 @pytest.mark.parametrize(
-    "rule", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+    "rule", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"]
 )
 def test_a_resumed_run_equals_one_that_was_never_interrupted(rule, source, tmp_path):
     def make():
@@ -91,6 +93,87 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(rule, source, tmp_p
         assert resumed.iteration == last - last % 2
         resumed.train()
         assert everything(resumed) == everything(whole)
+
+
+def test_a_run_with_schedule_augmentation_and_averages_is_resumed(tmp_path):
+    def make():
+        return blob_solver(
+            trained_net(),
+            update_rule="adamw",
+            optim_config={"learning_rate": 1e-2, "weight_decay": 0.1},
+            schedule=functools.partial(one_cycle, rise=0.4),
+            augment=jittered,
+            averaging=0.8,
+            num_epochs=4,
+            checkpoint_name=tmp_path / "run",
+            checkpoint_every=2,
+        )
+
+    whole = make()
+    whole.train()
+    broken = make()
+    broken.after_epoch = stop_after_two
+    with pytest.raises(Stop):
+        broken.train()
+    resumed = make()
+    resumed.resume()
+    assert 0 < resumed.iteration < whole.iteration
+    resumed.train()
+    assert everything(resumed) == everything(whole)
+    for name, array in whole._average.arrays.items():
+        assert resumed._average.arrays[name].tobytes() == array.tobytes()
+
+
+def stop_after_two(solver):
+    if solver.epoch == 2:
+        raise Stop
+
+
+def test_a_checkpoint_of_averages_gives_the_net_that_was_judged(tmp_path):
+    solver = blob_solver(
+        trained_net(),
+        averaging=0.9,
+        checkpoint_name=tmp_path / "run",
+        checkpoint_every=1,
+        num_epochs=2,
+    )
+    solver.train()
+    net = trained_net(rng=7)
+    load_checkpoint(tmp_path / "run_best.npz", net)
+    for name, w in solver.best_params.items():
+        np.testing.assert_allclose(net.params[name], w, rtol=1e-6)
+    running = net.bn_params[0]["running_mean"]
+    np.testing.assert_allclose(
+        running, solver.model.bn_params[0]["running_mean"], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("change", ["keep", "iteration", "missing", "shape"])
+def test_averages_that_make_no_sense_are_refused(change, tmp_path):
+    options = {"averaging": 0.9, "checkpoint_every": 2}
+    blob_solver(trained_net(), checkpoint_name=tmp_path / "run", **options).train()
+    file = tmp_path / "run_last.npz"
+    arrays, facts = _checkpoints.read(file)
+    if change == "keep":
+        facts["made with"]["averaging"] = "much"
+    elif change == "iteration":
+        facts["progress"]["iteration"] = 0
+    elif change == "missing":
+        del arrays["average.params.W1"]
+    else:
+        arrays["average.params.W1"] = np.zeros((2, 2), np.float32)
+    _checkpoints.write(file, arrays, facts)
+    net = trained_net(rng=7)
+    before = {name: w.copy() for name, w in net.params.items()}
+    if change in ("keep", "iteration"):
+        with pytest.raises(ValueError, match="makes no sense"):
+            load_checkpoint(file, net)
+    other = blob_solver(net, checkpoint_name=tmp_path / "other", **options)
+    if change in ("keep", "missing", "shape"):
+        with pytest.raises(ValueError, match=r"makes no sense|was made with averaging"):
+            other.resume(file)
+    for name, w in net.params.items():
+        np.testing.assert_array_equal(w, before[name])
 
 
 def test_a_process_may_be_killed_at_any_moment(tmp_path):
@@ -317,6 +400,12 @@ def test_a_checkpoint_without_all_running_averages_is_refused(tmp_path, frozen):
         (
             {"update_rule": "adam"},
             "update rule sgd_fast, but this Solver has adam_fast",
+        ),
+        ({"averaging": 0.9}, "averaging None, but this Solver has 0.9"),
+        ({"augment": jittered}, "augment None, but this Solver has jittered"),
+        (
+            {"schedule": functools.partial(one_cycle, rise=0.4)},
+            r"schedule None, but this Solver has one_cycle\(rise=0.4\)",
         ),
         ({"num_train_samples": 5}, "num_train_samples 1000, but this Solver has 5"),
         ({"rng": np.random.RandomState(0)}, "other kinds of random generators"),

@@ -39,6 +39,9 @@ SPECS = [
     "conv 3 1x1 - relu - bn - conv 2 2x2 stride 2 pad 0 - gn 1 - relu",
     "conv 2 - dropout 0.8 - [affine 6 - bn - relu - dropout 0.6] x 2",
     "pool 3x3 stride 1 - affine 4 - bn - dropout 0.5",
+    "skip [conv 2 - relu - conv 2] - relu - gap",
+    "conv 3 - bn - relu - skip [conv 3 - bn - relu - skip [relu - conv 3]] - pool - gap",
+    "affine 6 - [skip [affine 6 - ln - relu] x 2 - relu] x 2",
 ]
 every_spec = pytest.mark.parametrize("spec", SPECS)
 
@@ -103,6 +106,7 @@ def torch_output(torch, layers, X, params, masks):
     """Compute what a net gives, from the layers' texts, in PyTorch."""
     F = torch.nn.functional
     out, i = X, 0
+    inputs = []
     for text in layers:
         kind, *words = text.split()
         numbers = dict(re.findall(r"(stride|pad) (\d+)", text))
@@ -122,6 +126,12 @@ def torch_output(torch, layers, X, params, masks):
             out = F.max_pool2d(out, *(sizes or [2]), stride)
         elif kind == "relu":
             out = F.relu(out)
+        elif kind == "gap":
+            out = F.adaptive_avg_pool2d(out, 1).flatten(1)
+        elif kind == "skip":
+            inputs.append(out)
+        elif kind == "]":
+            out = out + inputs.pop()
         elif kind == "bn":
             out = F.batch_norm(out, None, None, *scale_and_shift, True)
         elif kind == "ln":
@@ -185,6 +195,44 @@ def test_a_net_of_any_layers_equals_pytorchs(torch, spec, loss, fast):
     net = small_net(spec, loss=loss, reg=0.7, fast=fast)
     layers = [layer.text for layer in net.layers]
     assert_net_equals_pytorch(torch, net, layers, loss)
+
+
+@both_kinds
+def test_smoothed_labels_are_pytorchs(torch, fast):
+    net = small_net("conv 3 - relu - gap", label_smoothing=0.2, fast=fast)
+    X, y = batch()
+    scores = torch.tensor(net.loss(X), requires_grad=True)
+    theirs = torch.nn.functional.cross_entropy(
+        scores, torch.tensor(y), label_smoothing=0.2
+    )
+    theirs.backward()
+    loss, grads = net.loss(X, y)
+    assert loss == pytest.approx(theirs.item(), rel=1e-12)
+    b = f"b{net.num_layers}"
+    np.testing.assert_allclose(grads[b], scores.grad.sum(axis=0), atol=1e-12)
+
+
+def test_gradients_with_smoothed_labels_equal_numeric_ones(
+    assert_gradients_are_numeric,
+):
+    net = small_net("conv 3 - bn - relu - pool", label_smoothing=0.3, reg=0.5)
+    assert_gradients_are_numeric(net, *batch())
+
+
+def test_a_residual_connection_around_nothing_learned_changes_nothing():
+    plain = small_net("conv 3 - relu - gap")
+    bridged = ConvNet(
+        "conv 3 - relu - skip [conv 3] x 4 - gap", SHAPE, 5, dtype=np.float64
+    )
+    last = bridged.num_layers
+    for name in ("W1", "b1"):
+        bridged.params[name] = plain.params[name]
+    for kind in ("W", "b"):
+        bridged.params[f"{kind}{last}"] = plain.params[f"{kind}2"]
+        for i in range(2, last):
+            bridged.params[f"{kind}{i}"][...] = 0
+    X, _ = batch()
+    np.testing.assert_array_equal(bridged.loss(X), plain.loss(X))
 
 
 # ---- the loss ------------------------------------------------------------------------
@@ -502,7 +550,16 @@ def test_without_convolutions_the_net_is_a_fully_connected_one():
         ("conv 4 - gn 2 - bn", "'bn' as layer 3: .* at most one normalization"),
         ("[conv 3 - relu] x 0", r"at least once, but has '\[conv 3 - relu\] x 0'"),
         ("[conv 3 - relu]", "`spec` must have its groups written as"),
-        ("[[conv 3] x 2 - relu] x 2", "without groups inside"),
+        ("[[conv 3] - relu] x 2", "`spec` must have its groups written as"),
+        ("[[[[conv 3] x 99] x 99] x 99] x 99", "`spec` must have at most 10,000 layers"),
+        ("skip [conv 3 - relu] x 0", "at least once, but has 'skip"),
+        ("skip conv 3", "'skip conv 3' as layer 1: a layer must be one of"),
+        ("conv 3 - skip [conv 4]", r"'\]' as layer 4: .* takes, \(3, 6, 6\), but gives"),
+        ("conv 3 - skip [pool - relu]", r"'\]' as layer 5: .* give back the shape"),
+        ("conv 3 - )", "must have its groups written as"),
+        ("conv 3 - skip (", "must have its groups written as"),
+        ("affine 4 - gap", "'gap' as layer 2: gap takes images"),
+        ("gap - pool", "'pool' as layer 2: pool takes images"),
         ("conv 3 - relu] x 2", "`spec` must have its groups written as"),
         ("[conv 3 - relu] x 2 pool", "'relu pool' as layer 4"),
         ("Conv 3", "'Conv 3' as layer 1: a layer must be one of"),

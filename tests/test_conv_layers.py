@@ -18,6 +18,8 @@ import scipy.signal
 from nndl.conv_layers import (
     conv_backward_naive,
     conv_forward_naive,
+    global_avg_pool_backward,
+    global_avg_pool_forward,
     max_pool_backward_naive,
     max_pool_forward_naive,
     spatial_batchnorm_backward,
@@ -877,6 +879,68 @@ def test_max_pool_backward_names_the_size_that_dout_must_have():
     _, cache = max_pool_forward_naive(np.ones((2, 3, 4, 6)), windows(2, 2, 2))
     with pytest.raises(ValueError, match="`dout` must have H_out = 2 and W_out = 3"):
         max_pool_backward_naive(np.ones((2, 3, 3, 2)), cache)
+
+
+# ---- global average pooling ----------------------------------------------------------
+
+
+def test_global_avg_pool_equals_means_done_by_hand():
+    x = [[[[1, 2], [3, 6]], [[0, 0], [0, -2]]]]
+    out, cache = global_avg_pool_forward(x)
+    assert out.tolist() == [[3, -0.5]]
+    dx = global_avg_pool_backward([[4, 8]], cache)
+    assert dx.tolist() == [[[[1, 1], [1, 1]], [[2, 2], [2, 2]]]]
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 7), (2, 1, 1, 1), (0, 3, 2, 2)], ids=str)
+def test_global_avg_pool_equals_pytorch(torch, shape):
+    x, dout = normal(0, *shape), normal(1, *shape[:2])
+    tensor = torch.tensor(x, requires_grad=True)
+    theirs = torch.nn.functional.adaptive_avg_pool2d(tensor, 1)[:, :, 0, 0]
+    theirs.backward(torch.tensor(dout))
+    out, cache = global_avg_pool_forward(x)
+    np.testing.assert_allclose(out, theirs.detach().numpy(), rtol=1e-10, atol=1e-10)
+    dx = global_avg_pool_backward(dout, cache)
+    np.testing.assert_allclose(dx, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+
+
+def test_global_avg_pool_backward_equals_numeric_gradients():
+    x, dout = normal(0, 2, 3, 4, 5), normal(1, 2, 3)
+    numeric = eval_numerical_gradient_array(
+        lambda a: global_avg_pool_forward(a)[0], x, dout
+    )
+    dx = global_avg_pool_backward(dout, global_avg_pool_forward(x)[1])
+    np.testing.assert_allclose(dx, numeric, rtol=0, atol=1e-10)
+
+
+def test_global_avg_pool_does_not_see_where_a_pixel_is():
+    x = normal(0, 2, 3, 4, 5)
+    shuffled = np.random.default_rng(1).permuted(x.reshape(2, 3, 20), axis=2)
+    out, _ = global_avg_pool_forward(shuffled.reshape(x.shape))
+    np.testing.assert_allclose(out, global_avg_pool_forward(x)[0], rtol=1e-12)
+
+
+@float_types
+def test_global_avg_pool_keeps_the_float_type_and_its_arguments(dtype, frozen):
+    x, dout = normal(0, 2, 3, 4, 5, dtype=dtype), normal(1, 2, 3, dtype=dtype)
+    x.flags.writeable = dout.flags.writeable = False
+    before = frozen([x, dout])
+    out, cache = global_avg_pool_forward(x)
+    dx = global_avg_pool_backward(dout, cache)
+    assert out.dtype == dx.dtype == dtype
+    assert out.shape == (2, 3)
+    assert dx.shape == x.shape
+    dx += 1  # its memory is its own
+    assert frozen([x, dout]) == before
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 0, 4), (2, 3, 4, 0)])
+def test_global_avg_pool_refuses_what_has_no_mean_and_names_it(shape):
+    with pytest.raises(ValueError, match="`x` must have"):
+        global_avg_pool_forward(np.ones(shape))
+    _, cache = global_avg_pool_forward(np.ones((2, 3, 4, 5)))
+    with pytest.raises(ValueError, match="`dout` must have shape"):
+        global_avg_pool_backward(np.ones((*shape, 1, 1, 1)), cache)
 
 
 # ---- spatial batch normalization -----------------------------------------------------

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -368,3 +369,121 @@ def test_the_cache_is_in_the_users_cache_folder_unless_a_variable_says_otherwise
     assert _records.cache_folder() == platformdirs.user_cache_path("nndl")
     monkeypatch.setenv("NNDL_CACHE", "/elsewhere")
     assert _records.cache_folder() == Path("/elsewhere")
+
+
+# ---- whitening -----------------------------------------------------------------------
+
+
+def pictures(N=40, seed=0):
+    """Return a small data set, each channel with a mean and a spread of its own."""
+    rng = np.random.default_rng(seed)
+    scale, offset = np.array([[60.0, 1, 0.01], [120, -3, 5]])[:, :, None, None]
+    parts = {
+        f"X_{part}": (scale * rng.standard_normal((n, 3, 4, 5)) + offset).astype("f4")
+        for part, n in (("train", N), ("val", 7), ("test", 9))
+    }
+    return {**parts, "y_train": np.arange(N) % 3, "name": "pictures"}
+
+
+def test_whitening_gives_each_channel_mean_0_and_standard_deviation_1():
+    given = pictures(500)
+    found = data.whiten(given)
+    exact = found["X_train"].astype(np.float64)
+    np.testing.assert_allclose(exact.mean(axis=(0, 2, 3)), 0, atol=1e-4)
+    np.testing.assert_allclose(exact[:, :2].std(axis=(0, 2, 3)), 1, rtol=1e-6)
+    # 0.01 around 5 has four digits left in float32
+    np.testing.assert_allclose(exact[:, 2].std(), 1, rtol=1e-4)
+
+
+def test_whitening_takes_all_images_by_the_statistics_of_training(frozen):
+    given = pictures()
+    before = frozen(given)
+    found = data.whiten(given)
+    exact = given["X_train"].astype(np.float64)
+    mean, std = exact.mean(axis=(0, 2, 3)), exact.std(axis=(0, 2, 3))
+    np.testing.assert_allclose(found["channel_mean"], mean, rtol=1e-6)
+    np.testing.assert_allclose(found["channel_std"], std, rtol=1e-4)
+    for key in ("channel_mean", "channel_std"):
+        assert found[key].dtype == np.float32
+        assert found[key].shape == (3,)
+    for part in ("X_train", "X_val", "X_test"):
+        expected = (given[part] - mean[:, None, None]) / std[:, None, None]
+        assert found[part].dtype == np.float32
+        np.testing.assert_allclose(found[part], expected, rtol=1e-4, atol=1e-4)
+        assert not np.may_share_memory(found[part], given[part])
+    assert found["y_train"] is given["y_train"]
+    assert found["name"] == "pictures"
+    assert frozen(given) == before
+
+
+def test_whitening_is_undone_by_its_mean_and_standard_deviation():
+    given = pictures()
+    found = data.whiten(given)
+    std, mean = (found[f"channel_{name}"][:, None, None] for name in ("std", "mean"))
+    np.testing.assert_allclose(
+        found["X_val"] * std + mean, given["X_val"], rtol=1e-5, atol=1e-5
+    )
+
+
+def test_whitening_does_not_see_the_units_of_the_pixels():
+    given = pictures()
+    other = given | {
+        part: 2 * given[part] + 64 for part in ("X_train", "X_val", "X_test")
+    }
+    found, same = data.whiten(given), data.whiten(other)
+    for part in ("X_train", "X_val", "X_test"):
+        np.testing.assert_allclose(found[part], same[part], rtol=0, atol=2e-2)
+        np.testing.assert_allclose(found[part][:, :2], same[part][:, :2], atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0, 0.1, 1 / 3, 255])
+def test_a_channel_that_is_constant_becomes_0_and_is_divided_by_1(value):
+    given = pictures(1000)
+    given["X_train"][:, 1] = value
+    found = data.whiten(given)
+    assert found["channel_std"][1] == 1
+    assert not found["X_train"][:, 1].any()
+    np.testing.assert_array_equal(
+        found["X_val"][:, 1], given["X_val"][:, 1] - np.float32(value)
+    )
+
+
+def test_the_sums_of_whitening_lose_no_digits():
+    """Sums in float32 would stop to grow at 2**24."""
+    X = np.ones((4, 1, 2048, 2048), np.float32)
+    X[::2] = 3
+    found = data.whiten({"X_train": X})
+    assert found["channel_mean"].tolist() == [2]
+    assert found["channel_std"].tolist() == [1]
+
+
+def test_whitening_needs_memory_for_one_copy_of_the_images():
+    given = {"X_train": np.ones((200, 3, 64, 64), np.float32)}
+    tracemalloc.start()
+    try:
+        data.whiten(given)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 1.1 * given["X_train"].nbytes
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"X_train": np.ones((5, 3, 4))}, ValueError, r"`data\['X_train'\]` must have"),
+        ({"X_train": np.ones((0, 3, 4, 5))}, ValueError, "with none of them 0"),
+        ({"X_val": np.ones((2, 1, 4, 5))}, ValueError, r"`data\['X_val'\]` .* C = 3"),
+        ({"X_test": ["a"]}, TypeError, r"`data\['X_test'\]` must be an array"),
+    ],
+)
+def test_whitening_names_images_that_do_not_fit(changes, kind, message):
+    with pytest.raises(kind, match=message):
+        data.whiten(pictures() | changes)
+
+
+def test_whitening_needs_a_dict_with_training_images():
+    with pytest.raises(TypeError, match="`data` must be a dict"):
+        data.whiten(np.ones((5, 3, 4, 5)))
+    with pytest.raises(ValueError, match="`data` must have the key 'X_train'"):
+        data.whiten({"X_val": np.ones((5, 3, 4, 5))})

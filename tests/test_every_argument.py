@@ -213,6 +213,19 @@ def layer_entries() -> Iterator[tuple[str, Entry]]:
         "fast_layers.softmax_loss_fast",
     ):
         yield f"nndl.{loss}", Entry(SCORES)
+    for loss in (
+        "layers.smoothed_softmax_loss",
+        "fast_layers.smoothed_softmax_loss_fast",
+    ):
+        epsilon = number(0.1, at_least=0, at_most=1)
+        yield f"nndl.{loss}", Entry(SCORES | {"epsilon": epsilon})
+    pool = {"x": floats(2, 3, 6, 8, wrong=[(2, 3, 6), (2, 3, 0, 8), (2, 3), ()])}
+    forward = conv_layers.global_avg_pool_forward
+    yield "nndl.conv_layers.global_avg_pool_forward", Entry(pool)
+    yield (
+        "nndl.conv_layers.global_avg_pool_backward",
+        backward(forward, pool, need_dx=False),
+    )
     yield (
         "nndl.fast_layers.FastCache",
         Entry({"layer": text("relu_forward_fast"), "entries": kind((), [])}),
@@ -237,6 +250,10 @@ RULES = {
     "adam": settings(
         {}, learning_rate=RATE, beta1=FRACTION, beta2=FRACTION, epsilon=EPS,
         m=MEMORY, v=SQUARES, t=whole(0, at_least=0),
+    ),
+    "adamw": settings(
+        {}, learning_rate=RATE, weight_decay=RATE, beta1=FRACTION, beta2=FRACTION,
+        epsilon=EPS, m=MEMORY, v=SQUARES, t=whole(0, at_least=0),
     ),
 }  # fmt: skip
 
@@ -451,6 +468,53 @@ def solver_entries(folder: str) -> Iterator[tuple[str, Entry]]:
     )
 
 
+# ---- schedules and augmentation ------------------------------------------------------
+
+SHARE = number(0.3, at_least=0, at_most=1)
+DROPS = kind(
+    (0.5, 0.75),
+    [
+        *(Bad(w, TypeError) for w in (None, 3, 1.5, True, 1j, object)),
+        *(
+            Bad((0.5, w), TypeError, came=(repr(w),))
+            for w in (None, "1", True, 1j, [0.5])
+        ),
+        *(
+            Bad((w, 0.5), ValueError, came=(repr(w),))
+            for w in (-0.1, 1.5, np.inf, 10**30)
+        ),
+        Bad("54", TypeError, came=("5",)),
+    ],
+)
+SCHEDULES: dict[str, dict[str, Kind]] = {
+    "constant": {},
+    "step": {"drops": DROPS, "factor": number(0.1, above=0, at_most=1)},
+    "cosine": {"final": SHARE},
+    "one_cycle": {
+        "rise": number(0.25, at_least=0, below=1),
+        "start": SHARE,
+        "final": SHARE,
+    },
+}
+
+
+def schedule_and_augmentation_entries() -> Iterator[tuple[str, Entry]]:
+    for name, parameters in SCHEDULES.items():
+        yield f"nndl.schedules.{name}", Entry({"s": SHARE} | parameters)
+    images = {"X": IMAGES, "rng": optional(random_source())}
+    yield "nndl.augmentation.flip", Entry(images)
+    yield (
+        "nndl.augmentation.crop",
+        Entry(
+            images
+            | {
+                "most": whole(2, at_least=0, at_most=6),
+                "fill": floats(3, wrong=[(4,), (3, 1), (0,)]),
+            }
+        ),
+    )
+
+
 # ---- gradients, pictures, data -------------------------------------------------------
 
 
@@ -644,6 +708,12 @@ def data_entries(folder: str) -> Iterator[tuple[str, Entry]]:
             ends=absent,
         ),
     )
+    parts = {
+        f"X_{part}": floats(5, 3, 4, 6, wrong=[(5, 2, 4, 6), (5, 3, 4), (5,), ()])
+        for part in ("val", "test")
+    }
+    training = floats(5, 3, 4, 6, wrong=[(0, 3, 4, 6), (5, 3, 0, 6), (5, 3, 4), ()])
+    yield "nndl.data.whiten", Entry({"data": settings({"X_train": training}, **parts)})
     yield "nndl.data.photograph", Entry({"name": choice("cat", "raccoon")})
     yield (
         "nndl.data.shapes.draw",
@@ -822,6 +892,7 @@ def table(folder: str) -> dict[str, Entry]:
             *rule_entries(),
             *network_entries(),
             *solver_entries(folder),
+            *schedule_and_augmentation_entries(),
             *gradient_entries(),
             *picture_entries(),
             *data_entries(folder),

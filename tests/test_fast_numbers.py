@@ -477,6 +477,21 @@ def test_softmax_loss_of_confident_scores_is_accurate(dtype, instruction_set):
         assert loss == pytest.approx(gap / 4 + np.log1p(9 * np.exp(-gap)), rel=1e-6)
 
 
+@float_types
+@pytest.mark.parametrize("epsilon", [0, 0.1, 1])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (1003, 10), (3, 1000)], ids=str)
+def test_smoothed_softmax_loss_equals_its_twin(shape, epsilon, dtype):
+    x, y = 3 * normal(0, *shape, dtype=dtype), labels_for(*shape)
+    expected, gradient = layers.smoothed_softmax_loss(x, y, epsilon)
+    before = copy.deepcopy([x, y])
+    loss, dx = fast_layers.smoothed_softmax_loss_fast(x, y, epsilon)
+    assert type(loss) is float
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    assert loss == pytest.approx(expected, rel=tolerance, abs=tolerance)
+    assert_close("dx", dx, gradient)
+    assert_same_bits([x, y], before)
+
+
 @every_instruction_set
 def test_a_nan_in_one_example_makes_the_loss_nan_and_spares_the_other_gradients(
     instruction_set,

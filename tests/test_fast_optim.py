@@ -26,6 +26,7 @@ RULES = {
     "sgd_nesterov_momentum": ("velocity",),
     "rmsprop": ("cache",),
     "adam": ("m", "v"),
+    "adamw": ("m", "v"),
 }
 every_rule = pytest.mark.parametrize("name", RULES)
 
@@ -42,7 +43,7 @@ def memory_for(name, shape, dtype):
         key: np.abs(normal(8 + i, *shape, dtype=dtype))
         for i, key in enumerate(RULES[name])
     }
-    return memory | ({"t": 3} if name == "adam" else {})
+    return memory | ({"t": 3} if "adam" in name else {})
 
 
 def assert_twins_agree(name, w, gradients, config=None, layout=np.copy):
@@ -104,7 +105,13 @@ def test_a_fast_rule_equals_its_twin_whatever_the_number_of_threads(name, dtype,
 @float_types
 def test_a_fast_rule_equals_its_twin_over_settings(name, dtype):
     settings = [
-        {"learning_rate": 1 / 3, "momentum": 0.99, "decay_rate": 0.5, "beta1": 0.3},
+        {
+            "learning_rate": 1 / 3,
+            "momentum": 0.99,
+            "decay_rate": 0.5,
+            "beta1": 0.3,
+            "weight_decay": 0.7,
+        },
         {"learning_rate": 0, "momentum": 0, "decay_rate": 0, "beta1": 0, "beta2": 0},
         {"learning_rate": np.float32(0.1), "epsilon": 1e-2, "beta2": 0.9999},
     ]
@@ -147,6 +154,26 @@ def test_a_fast_rule_equals_its_twin_on_nan_and_infinity(name):
     np.testing.assert_array_equal(found, expected)
     for key in RULES[name]:
         np.testing.assert_array_equal(fast_state[key], state[key])
+
+
+@every_rule
+@float_types
+def test_a_fast_rule_equals_its_twin_where_a_parameter_is_nan_infinite_or_0(
+    name, dtype
+):
+    """Weight decay makes NaN of infinity and 0 of -0.0; the other rules do neither."""
+    w = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0], dtype)
+    config = {"learning_rate": 0.1, "weight_decay": 0}
+    with np.errstate(invalid="ignore"):
+        (expected, _), (found, _) = (
+            rule(w, np.zeros_like(w), dict(config)) for rule in twins(name)
+        )
+    np.testing.assert_array_equal(found, expected)
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(
+        np.signbit(found)[finite], np.signbit(expected)[finite]
+    )
+    np.testing.assert_array_equal(np.isinf(found), np.isinf(w) & (name != "adamw"))
 
 
 @every_rule

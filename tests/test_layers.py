@@ -30,15 +30,16 @@ from nndl.layers import (
     layernorm_forward,
     relu_backward,
     relu_forward,
+    smoothed_softmax_loss,
     softmax_loss,
     svm_loss,
 )
 
 BATCHNORM_BACKWARDS = [batchnorm_backward, batchnorm_backward_alt]
-LOSSES = [svm_loss, softmax_loss]
+LOSSES = [svm_loss, softmax_loss, smoothed_softmax_loss]
 FLOATS = [np.float32, np.float64]
 float_types = pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])
-both_losses = pytest.mark.parametrize("loss_function", LOSSES)
+every_loss = pytest.mark.parametrize("loss_function", LOSSES)
 both_batchnorm_backwards = pytest.mark.parametrize("backward", BATCHNORM_BACKWARDS)
 
 
@@ -825,6 +826,40 @@ def test_softmax_loss_equals_pytorch(torch):
     np.testing.assert_allclose(dx, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("epsilon", [0, 0.1, 0.5, 1])
+def test_smoothed_softmax_loss_equals_pytorch(torch, epsilon):
+    x, y = scores_and_labels()
+    tensor = torch.tensor(x, requires_grad=True)
+    theirs = torch.nn.functional.cross_entropy(
+        tensor, torch.tensor(y), label_smoothing=epsilon
+    )
+    theirs.backward()
+    loss, dx = smoothed_softmax_loss(x, y, epsilon)
+    assert loss == pytest.approx(theirs.item(), rel=1e-10)
+    np.testing.assert_allclose(dx, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
+
+
+def test_smoothed_softmax_loss_is_lowest_where_the_probabilities_are_the_labels():
+    """Which for ten classes and epsilon 0.1 is a lead of log 91."""
+    scores = np.zeros((1, 10))
+    scores[0, 3] = math.log(91)
+    loss, dx = smoothed_softmax_loss(scores, [3])
+    np.testing.assert_allclose(dx, 0, atol=1e-15)
+    entropy = -(0.91 * math.log(0.91) + 0.09 * math.log(0.01))
+    assert loss == pytest.approx(entropy, rel=1e-14)
+    for lead in (4.4, 4.6):
+        scores[0, 3] = lead
+        assert smoothed_softmax_loss(scores, [3])[0] > loss
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "kind"), [(-0.1, ValueError), (1.1, ValueError), ("a", TypeError)]
+)
+def test_smoothed_softmax_loss_names_a_wrong_epsilon(epsilon, kind):
+    with pytest.raises(kind, match="`epsilon` must be"):
+        smoothed_softmax_loss(*scores_and_labels(), epsilon)
+
+
 def test_svm_loss_equals_pytorchs_times_the_number_of_classes(torch):
     """PyTorch divides the sum of an example's margins by C, the course does not."""
     x, y = scores_and_labels()
@@ -836,7 +871,7 @@ def test_svm_loss_equals_pytorchs_times_the_number_of_classes(torch):
     np.testing.assert_allclose(dx, tensor.grad.numpy(), rtol=1e-10, atol=1e-10)
 
 
-@both_losses
+@every_loss
 def test_a_loss_gradient_equals_the_numeric_gradient(loss_function):
     x, y = scores_and_labels(N=10)
     numeric = eval_numerical_gradient(lambda a: loss_function(a, y)[0], x)
@@ -850,7 +885,7 @@ def test_small_scores_give_the_loss_of_guessing():
     assert svm_loss(x, y)[0] == pytest.approx(9, abs=1e-2)
 
 
-@both_losses
+@every_loss
 def test_a_loss_does_not_change_when_an_example_s_scores_are_shifted(loss_function):
     x, y = scores_and_labels()
     shift = np.random.default_rng(2).integers(-500, 500, size=(20, 1))
@@ -861,13 +896,13 @@ def test_a_loss_does_not_change_when_an_example_s_scores_are_shifted(loss_functi
     np.testing.assert_allclose(shifted_dx, dx, rtol=0, atol=1e-13)
 
 
-@both_losses
+@every_loss
 def test_the_gradient_of_a_loss_sums_to_0_over_the_classes(loss_function):
     x, y = scores_and_labels()
     np.testing.assert_allclose(loss_function(x, y)[1].sum(axis=1), 0, atol=1e-16)
 
 
-@both_losses
+@every_loss
 @float_types
 @pytest.mark.parametrize("size", [1e4, 1e30])
 def test_a_loss_of_large_scores_is_finite(loss_function, dtype, size):
@@ -878,7 +913,7 @@ def test_a_loss_of_large_scores_is_finite(loss_function, dtype, size):
         assert np.isfinite(dx).all()
 
 
-@both_losses
+@every_loss
 @float_types
 def test_a_loss_is_a_python_float_and_its_gradient_keeps_the_float_type(
     loss_function, dtype
@@ -890,7 +925,7 @@ def test_a_loss_is_a_python_float_and_its_gradient_keeps_the_float_type(
     assert dx.shape == x.shape
 
 
-@both_losses
+@every_loss
 def test_a_loss_of_float32_scores_is_that_of_float64_to_float32_precision(
     loss_function,
 ):
@@ -901,7 +936,7 @@ def test_a_loss_of_float32_scores_is_that_of_float64_to_float32_precision(
     np.testing.assert_allclose(dx, expected_dx, rtol=1e-5, atol=1e-9)
 
 
-@both_losses
+@every_loss
 def test_a_loss_leaves_its_arguments_as_they_were(loss_function, frozen):
     x, y = scores_and_labels()
     x.flags.writeable = y.flags.writeable = False
@@ -910,7 +945,7 @@ def test_a_loss_leaves_its_arguments_as_they_were(loss_function, frozen):
     assert frozen([x, y]) == before
 
 
-@both_losses
+@every_loss
 def test_a_loss_takes_lists_and_integers_of_any_type(loss_function):
     x, y = [[3, 1, 2], [0, 1, 1]], [0, 2]
     loss, dx = loss_function(np.float64(x), np.int64(y))
@@ -920,14 +955,14 @@ def test_a_loss_takes_lists_and_integers_of_any_type(loss_function):
         np.testing.assert_array_equal(other_dx, dx)
 
 
-@both_losses
+@every_loss
 def test_a_single_class_has_loss_0(loss_function):
     loss, dx = loss_function(np.array([[3.0], [4.0]]), [0, 0])
     assert loss == 0
     assert not dx.any()
 
 
-@both_losses
+@every_loss
 @pytest.mark.parametrize(
     ("x", "y", "kind", "message"),
     [

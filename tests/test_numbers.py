@@ -68,6 +68,7 @@ def scaled(given: dict[str, Any], size: float) -> dict[str, Any]:
 
 LOSSES = [layers.svm_loss, layers.softmax_loss, fast_layers.softmax_loss_fast]
 every_loss = pytest.mark.parametrize("loss_function", LOSSES)
+SMOOTHED = [layers.smoothed_softmax_loss, fast_layers.smoothed_softmax_loss_fast]
 
 
 def exact_loss(loss_function: Any, x: np.ndarray, y: np.ndarray) -> float:
@@ -119,6 +120,34 @@ def test_scores_that_are_all_alike_have_the_loss_of_guessing(loss_function):
     for score in (0, 1 / 3, -1e4, 1e30, 3.4e38):
         loss, _ = loss_function(np.full((5, 3), score, np.float32), [0, 1, 2, 0, 1])
         assert loss == pytest.approx(guessing, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss_function", SMOOTHED)
+@pytest.mark.parametrize("size", [1e4, 1e18, 1e30, 1e34])
+@pytest.mark.parametrize("N", [1, 2, 1000])
+def test_the_smoothed_loss_of_large_float32_scores_is_finite_and_right(
+    loss_function, size, N
+):
+    from scipy.special import log_softmax
+
+    rng = np.random.default_rng(N)
+    x = (size * rng.uniform(-1, 1, (N, 10))).astype(np.float32)
+    y = rng.integers(10, size=N)
+    q = 0.9 * np.eye(10)[y] + 0.01
+    expected = -np.mean(np.sum(q * log_softmax(x.astype(np.float64), axis=1), axis=1))
+    loss, dx = loss_function(x, y)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert dx.dtype == np.float32
+    assert np.abs(dx).max() <= 1 / N
+
+
+@pytest.mark.parametrize("loss_function", SMOOTHED)
+def test_the_smoothed_loss_does_not_change_where_all_scores_are_far_from_0(
+    loss_function,
+):
+    x = np.float32([[1, 2, 3], [3, 1, 0]])
+    near, far = (loss_function(x + offset, [0, 2])[0] for offset in (0, 2**20))
+    assert near == far
 
 
 # ---- large numbers: layers -----------------------------------------------------------
@@ -313,7 +342,7 @@ every_rule = pytest.mark.parametrize("rule", optim.__all__)
 
 @every_rule
 def test_a_gradient_whose_square_overflows_leaves_the_parameters_finite(rule):
-    w, config = np.ones(2, np.float32), {}
+    w, config = np.ones(2, np.float32), {"weight_decay": 0}
     for dw in (np.float32([1e30, 1]), np.float32([1, 1])):
         w, config = getattr(optim, rule)(w, dw, config)
         assert np.isfinite(w).all()
@@ -437,7 +466,7 @@ def test_max_pooling_takes_nan_for_the_largest_and_the_first_takes_the_gradient(
     np.testing.assert_array_equal(dx, [[[[0, 5, 7, 0], [0, 0, 0, 0]]]])
 
 
-@every_loss
+@pytest.mark.parametrize("loss_function", LOSSES + SMOOTHED)
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_loss_with_a_nan_score_is_nan_and_spares_the_gradients_of_the_others(
     loss_function, label
@@ -466,6 +495,16 @@ def test_softmax_takes_a_score_of_infinity_for_nan_and_of_minus_infinity_for_pro
     loss, dx = softmax(np.array([[-np.inf, 0.0, 0.0]]), [0])
     assert loss == math.inf
     np.testing.assert_allclose(dx, [[-1, 0.5, 0.5]], atol=1e-15)
+
+
+@pytest.mark.parametrize("loss_function", SMOOTHED)
+def test_a_smoothed_label_makes_the_loss_of_a_score_of_minus_infinity_infinite(
+    loss_function,
+):
+    loss, dx = loss_function(np.array([[-np.inf, 0.0, 0.0]]), [1], 0.3)
+    assert loss == math.inf
+    np.testing.assert_allclose(dx, [[-0.1, -0.3, 0.4]], atol=1e-15)
+    assert math.isnan(loss_function(np.array([[np.inf, 0.0, 0.0]]), [0])[0])
 
 
 def test_the_readable_layers_warn_as_numpy_does_and_the_compiled_ones_do_not():

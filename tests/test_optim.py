@@ -15,6 +15,8 @@ from nndl import optim
 from nndl.optim import (
     adam,
     adam_fast,
+    adamw,
+    adamw_fast,
     rmsprop,
     rmsprop_fast,
     sgd,
@@ -31,18 +33,22 @@ TWINS = {
     sgd_nesterov_momentum: sgd_nesterov_momentum_fast,
     rmsprop: rmsprop_fast,
     adam: adam_fast,
+    adamw: adamw_fast,
 }
 RULES = [*TWINS, *TWINS.values()]
 ADAMS = [adam, adam_fast]
+ADAMWS = [adamw, adamw_fast]
 MEMORY = {
     sgd: (),
     sgd_momentum: ("velocity",),
     sgd_nesterov_momentum: ("velocity",),
     rmsprop: ("cache",),
     adam: ("m", "v"),
+    adamw: ("m", "v"),
 }
 MEMORY |= {fast: MEMORY[readable] for readable, fast in TWINS.items()}
 every_rule = pytest.mark.parametrize("rule", RULES)
+both_adamws = pytest.mark.parametrize("rule", ADAMWS)
 both_adams = pytest.mark.parametrize("rule", ADAMS)
 float_types = pytest.mark.parametrize(
     "dtype", [np.float32, np.float64], ids=["float32", "float64"]
@@ -97,6 +103,14 @@ def steps(rule, w, gradients, config):
             {"learning_rate": 0.1, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3},
             "Adam",
             {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3},
+        ),
+        (adamw, {}, "AdamW", {"lr": 1e-3, "weight_decay": 1e-2}),
+        (adamw_fast, {}, "AdamW", {"lr": 1e-3, "weight_decay": 1e-2}),
+        (
+            adamw,
+            {"learning_rate": 0.1, "weight_decay": 0.5, "beta1": 0.8, "epsilon": 1e-3},
+            "AdamW",
+            {"lr": 0.1, "weight_decay": 0.5, "betas": (0.8, 0.999), "eps": 1e-3},
         ),
     ],
 )
@@ -207,6 +221,24 @@ def test_adam_follows_its_formula_in_the_middle_of_training(rule):
     assert config["t"] == 6
 
 
+@both_adamws
+def test_adamw_shrinks_every_parameter_alike_whatever_its_gradient_has_been(rule):
+    """Which a penalty in the loss would not, as Adam divides by the gradient's size."""
+    w, dw = np.array([2.0, 2.0]), np.array([1e-3, 1e3])
+    config = {"learning_rate": 0.1, "weight_decay": 0.5}
+    plain, _ = adam(w, dw, {"learning_rate": 0.1})
+    decayed, _ = rule(w, dw, config)
+    np.testing.assert_allclose(plain - decayed, 0.1 * 0.5 * w, rtol=1e-12)
+
+
+@both_adamws
+@float_types
+def test_adamw_without_weight_decay_is_adam(rule, dtype):
+    w, gradients = normal(0, 50, dtype=dtype), normal(1, 5, 50, dtype=dtype)
+    path = steps(rule, w, gradients, {"weight_decay": 0})
+    assert_same_bits(path, steps(adam, w, gradients, {}))
+
+
 @pytest.mark.parametrize(
     ("rule", "defaults"),
     [
@@ -219,6 +251,10 @@ def test_adam_follows_its_formula_in_the_middle_of_training(rule):
             adam_fast,
             {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
         ),
+        *[
+            (rule, {"learning_rate": 1e-3, "weight_decay": 1e-2, "beta2": 0.999})
+            for rule in ADAMWS
+        ],
     ],
 )
 def test_a_rule_s_defaults_are_those_of_its_docstring(rule, defaults):
@@ -281,7 +317,9 @@ def test_a_rule_leaves_w_and_dw_as_they_were(rule, frozen):
     assert frozen([w, dw]) == before
 
 
-@pytest.mark.parametrize("rule", [sgd_momentum, sgd_nesterov_momentum, rmsprop, adam])
+@pytest.mark.parametrize(
+    "rule", [sgd_momentum, sgd_nesterov_momentum, rmsprop, adam, adamw]
+)
 def test_a_readable_rule_replaces_its_memory_instead_of_writing_into_it(rule, frozen):
     memory = {name: np.abs(normal(2, 5)) for name in MEMORY[rule]}
     before = frozen(memory)
@@ -343,6 +381,9 @@ BAD_SETTINGS = [
     (ADAMS, {"beta1": 1.5}, ValueError),
     (ADAMS, {"beta2": -0.1}, ValueError),
     (ADAMS, {"beta2": "a"}, TypeError),
+    (ADAMWS, {"weight_decay": -1e-2}, ValueError),
+    (ADAMWS, {"weight_decay": math.inf}, ValueError),
+    (ADAMWS, {"weight_decay": "a"}, TypeError),
     (ADAMS, {"t": -1}, ValueError),
     (ADAMS, {"t": 1.5}, TypeError),
     (ADAMS, {"t": None}, TypeError),

@@ -218,11 +218,11 @@ def test_the_gradients_of_a_layer_are_its_slopes(name):
         assert_slope(evaluate, at, gradients, rng, (name, sizes))
 
 
-@pytest.mark.parametrize("name", ["softmax_loss", "svm_loss"])
+@pytest.mark.parametrize("name", ["softmax_loss", "smoothed_softmax_loss", "svm_loss"])
 def test_the_gradient_of_a_loss_is_its_slope(name):
     twins = [getattr(layers, name)]
-    if name == "softmax_loss":
-        twins.append(fast_layers.softmax_loss_fast)
+    if name != "svm_loss":
+        twins.append(getattr(fast_layers, f"{name}_fast"))
     for rng in seeds(name):
         N, C = whole(rng, 1, 8), whole(rng, 1 + (rng.random() < 0.9), 8)
         x = 10 ** rng.uniform(-1, 1) * rng.standard_normal((N, C))

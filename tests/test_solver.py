@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from training_cases import blob_solver, blobs
 
-from nndl import optim
+from nndl import optim, schedules
 from nndl.fc_net import FullyConnectedNet, TwoLayerNet
 from nndl.solver import Solver
 
@@ -80,14 +80,17 @@ def spy_solver(spy, N=10, N_val=10, **options):
 
 
 @pytest.mark.parametrize(
-    "update_rule", ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+    "update_rule",
+    ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"],
 )
 @pytest.mark.parametrize("normalization", [None, "batchnorm", "layernorm"])
 def test_a_separable_problem_is_learnt_to_100_percent(update_rule, normalization):
     model = FullyConnectedNet(
         [20], 4, 3, normalization=normalization, weight_scale=0.1, rng=1
     )
-    rate = {"sgd": 0.3, "rmsprop": 0.01, "adam": 0.01}.get(update_rule, 0.05)
+    rate = {"sgd": 0.3, "rmsprop": 0.01, "adam": 0.01, "adamw": 0.01}.get(
+        update_rule, 0.05
+    )
     solver = blob_solver(
         model,
         update_rule=update_rule,
@@ -295,7 +298,7 @@ def test_a_second_call_counts_on(capsys):
 # ---- update rules and learning rates -------------------------------------------------
 
 
-RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam"]
+RULES = ["sgd", "sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam", "adamw"]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -351,6 +354,143 @@ def test_the_default_learning_rate_decays_too():
     assert {config["learning_rate"] for config in solver.optim_configs.values()} == {
         1e-3 / 4
     }
+
+
+# ---- schedule, augmentation, averages ------------------------------------------------
+
+
+def rates_of(schedule, calls=1):
+    """Return the learning rate of each of 10 steps."""
+    rates = []
+
+    def rule(w, dw, config):
+        rates.append(config["learning_rate"])
+        return w, config
+
+    spy = Spy()
+    solver = spy_solver(
+        spy, update_rule=rule, schedule=schedule, optim_config={"learning_rate": 0.5}
+    )
+    for _ in range(calls):
+        solver.train()
+    return rates
+
+
+def test_a_schedule_gives_each_step_its_share_of_the_rate():
+    shares = []
+
+    def schedule(s):
+        shares.append(s)
+        return 1 - s
+
+    rates = rates_of(schedule)
+    np.testing.assert_allclose(shares, np.arange(10) / 10)
+    np.testing.assert_allclose(rates, 0.5 * (1 - np.arange(10) / 10))
+
+
+def test_a_second_training_begins_the_schedule_anew():
+    rates = rates_of(lambda s: 1 - s, calls=2)
+    assert rates[:10] == pytest.approx(rates[10:])
+
+
+def test_every_schedule_of_the_package_is_one():
+    for name in schedules.__all__:
+        rates = rates_of(getattr(schedules, name))
+        assert max(rates) == 0.5 or name == "one_cycle"
+        assert all(0 <= rate <= 0.5 for rate in rates)
+
+
+def test_a_schedule_must_return_a_share():
+    with pytest.raises(ValueError, match=r"`schedule\(0\)` must be at least 0, but is -1"):
+        rates_of(lambda s: -1)
+    with pytest.raises(TypeError, match=r"`schedule\(0\)` must be a number"):
+        rates_of(lambda s: None)
+
+
+def test_a_schedule_takes_the_place_of_a_decay_and_needs_a_rate():
+    config = {"learning_rate": 1.0}
+    with pytest.raises(ValueError, match="`lr_decay` must be 1 where there is a"):
+        spy_solver(Spy(), schedule=math.cos, lr_decay=0.9, optim_config=config)
+    with pytest.raises(ValueError, match="must hold the 'learning_rate'"):
+        spy_solver(Spy(), schedule=math.cos)
+
+
+def test_the_net_sees_augmented_images_and_the_data_stay_as_they_are():
+    spy, data = Spy(), spy_data()
+
+    def augment(images, rng):
+        images += 100 * rng.integers(1, 5)  # it may change what it is given
+        return images
+
+    solver = Solver(
+        spy, data, update_rule=count_up, augment=augment, batch_size=2, num_epochs=1,
+        verbose=False, rng=0,
+    )  # fmt: skip
+    solver.train()
+    seen = np.array(flat(spy.batches))
+    assert (seen >= 100).all()
+    assert len(set(seen // 100)) > 1
+    assert sorted(seen % 100) == list(range(10))
+    assert data["X_train"].max() == 9
+
+
+def test_an_augmentation_must_keep_the_shape():
+    with pytest.raises(ValueError, match=r"`augment` must return images of the shape"):
+        spy_solver(Spy(), augment=lambda images, rng: images[:1]).train()
+
+
+def test_accuracies_and_best_parameters_are_those_of_the_averaged_weights():
+    """The parameter counts the steps, and its averages are known; the net is right as
+    soon as the average is above 2.5."""
+    spy = Spy()
+
+    def scores(X, y=None):
+        if y is not None:
+            return Spy.loss(spy, X, y)
+        right = spy.params["w"][0] > 2.5
+        return np.tile([1.0, 0.0] if right else [0.0, 1.0], (len(X), 1))
+
+    spy.loss = scores
+    solver = spy_solver(spy, averaging=0.5, num_epochs=1)
+    solver.train()
+    weights = 0.5 ** np.arange(4, -1, -1)
+    average = (weights * np.arange(1, 6)).sum() / weights.sum()
+    assert solver.val_acc_history == [0.0, 1.0]
+    assert solver.best_params["w"] == pytest.approx(average)
+    assert spy.params["w"] == pytest.approx(average)
+
+
+def test_training_itself_goes_on_with_the_weights_that_are_not_averaged():
+    plain, averaged = Spy(), Spy()
+    solvers = [spy_solver(plain), spy_solver(averaged, averaging=0.9)]
+    seen = []
+    for solver in solvers:
+        values = []
+        rule = solver.update_rule
+        solver.update_rule = lambda w, dw, c, v=values, r=rule: (
+            v.append(w.item()) or r(w, dw, c)
+        )
+        solver.train()
+        seen.append(values)
+    assert seen[0] == seen[1] == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["adamw", optim.adamw])
+def test_decoupled_decay_acts_on_weights_alone(name):
+    net = TwoLayerNet(4, 5, 3, rng=0)
+    config = {"learning_rate": 0.1, "weight_decay": 0.5}
+    solver = blob_solver(net, update_rule=name, optim_config=config)
+    decays = {name: c["weight_decay"] for name, c in solver.optim_configs.items()}
+    assert decays == {"W1": 0.5, "b1": 0.0, "W2": 0.5, "b2": 0.0}
+
+
+def test_after_each_epoch_the_solver_is_shown():
+    seen = []
+    solver = spy_solver(
+        Spy(), after_epoch=lambda s: seen.append((s.epoch, len(s.val_acc_history)))
+    )
+    solver.train()
+    assert seen == [(1, 2), (2, 3)]
 
 
 def test_every_parameter_has_a_config_of_its_own():

@@ -34,6 +34,11 @@ def blob_solver(model=None, **options):
     return Solver(model, blobs(), **(defaults | {"verbose": False} | options))
 
 
+def jittered(X, rng):
+    """An augmentation: points are moved a little."""
+    return X + 0.1 * rng.standard_normal(X.shape)
+
+
 def trained_net(rng=1, **options):
     """Return a small net with batch normalization."""
     options = {"hidden_dims": [8], "normalization": "batchnorm"} | options

@@ -52,3 +52,18 @@ def adam_step(
     correction2: float,
     num_threads: int,
 ) -> None: ...
+def adamw_step(
+    w: Array,
+    dw: Array,
+    m: Array,
+    v: Array,
+    next_w: Array,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    correction1: float,
+    correction2: float,
+    shrink: float,
+    num_threads: int,
+) -> None: ...

@@ -37,22 +37,26 @@ cdef extern from *:
     #else
     #define EVERY_WIDTH
     #endif
-    #define ADAM(name, T, root)                                                                              \\
+    #define ADAM(name, T, root, start)                                                                       \\
     EVERY_WIDTH static void name(const T *w, const T *dw, T *m, T *v, T *next_w, Py_ssize_t n, T rate,       \\
-                                 double beta1, double beta2, T eps, T c1, T c2)                              \\
+                                 double beta1, double beta2, T eps, T c1, T c2, T shrink)                    \\
     {                                                                                                        \\
         T keep1 = beta1, keep2 = beta2, take1 = 1 - beta1, take2 = 1 - beta2;                                \\
         for (Py_ssize_t i = 0; i < n; i++) {                                                                 \\
             m[i] = keep1 * m[i] + take1 * dw[i];                                                             \\
             v[i] = keep2 * v[i] + take2 * (dw[i] * dw[i]);                                                   \\
-            next_w[i] = w[i] - rate * (m[i] / c1) / (root(v[i] / c2) + eps);                                 \\
+            next_w[i] = (start) - rate * (m[i] / c1) / (root(v[i] / c2) + eps);                              \\
         }                                                                                                    \\
     }
-    ADAM(adam_float, float, __builtin_sqrtf)
-    ADAM(adam_double, double, __builtin_sqrt)
-    #define adam(w, ...) _Generic((w), const float *: adam_float, const double *: adam_double)(w, __VA_ARGS__)
+    ADAM(adam_float, float, __builtin_sqrtf, w[i])
+    ADAM(adam_double, double, __builtin_sqrt, w[i])
+    ADAM(adamw_float, float, __builtin_sqrtf, w[i] - shrink * w[i])
+    ADAM(adamw_double, double, __builtin_sqrt, w[i] - shrink * w[i])
+    #define adam(w, ...) _Generic((w), const float *: adam_float, const double *: adam_double)(w, __VA_ARGS__, 0)
+    #define adamw(w, ...) _Generic((w), const float *: adamw_float, const double *: adamw_double)(w, __VA_ARGS__)
     """
     void adam(...) noexcept nogil
+    void adamw(...) noexcept nogil
 
 cdef enum:
     PIECE = 4096
@@ -124,3 +128,15 @@ def adam_step(
     for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=num_threads):
         adam(&w[i * PIECE], &dw[i * PIECE], &m[i * PIECE], &v[i * PIECE], &next_w[i * PIECE], min(PIECE, n - i * PIECE),
              learning_rate, beta1, beta2, epsilon, correction1, correction2)
+
+
+def adamw_step(
+    const floating[::1] w, const floating[::1] dw, floating[::1] m, floating[::1] v,
+    floating[::1] next_w, double learning_rate, double beta1, double beta2, double epsilon,
+    double correction1, double correction2, double shrink, int num_threads,
+):
+    """Take `adam_step` from `w - shrink * w`."""
+    cdef Py_ssize_t n = w.shape[0], i
+    for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=num_threads):
+        adamw(&w[i * PIECE], &dw[i * PIECE], &m[i * PIECE], &v[i * PIECE], &next_w[i * PIECE], min(PIECE, n - i * PIECE),
+              learning_rate, beta1, beta2, epsilon, correction1, correction2, shrink)

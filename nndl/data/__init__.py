@@ -117,9 +117,7 @@ def whiten(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise TypeError(f"`data` must be a dict, but is {shown(data)}.")
     if "X_train" not in data:
-        raise ValueError(
-            f"`data` must have X_train, but has only {sorted(map(str, data))}."
-        )
+        raise ValueError("`data` must have the key 'X_train', but lacks ['X_train'].")
     images = {
         name: as_float_array(f"data[{name!r}]", data[name])
         for name in ("X_train", "X_val", "X_test")

@@ -265,8 +265,8 @@ def test_an_argument_that_no_solver_knows_is_an_error(solver_class):
 
 
 def test_a_rule_that_there_is_not_is_an_error(solver_class):
-    with pytest.raises(ValueError, match=r"`update_rule` must be .*'adamw'"):
-        solver_class(Bowl(), DATA, update_rule="adamw", optim_config={"a": 1})
+    with pytest.raises(ValueError, match=r"`update_rule` must be .*'adamax'"):
+        solver_class(Bowl(), DATA, update_rule="adamax", optim_config={"a": 1})
 
 
 def test_the_dropped_edition_s_networks_train(installed):
