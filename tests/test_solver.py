@@ -401,7 +401,9 @@ def test_every_schedule_of_the_package_is_one():
 
 
 def test_a_schedule_must_return_a_share():
-    with pytest.raises(ValueError, match=r"`schedule\(0\)` must be at least 0, but is -1"):
+    with pytest.raises(
+        ValueError, match=r"`schedule\(0\)` must be at least 0, but is -1"
+    ):
         rates_of(lambda s: -1)
     with pytest.raises(TypeError, match=r"`schedule\(0\)` must be a number"):
         rates_of(lambda s: None)

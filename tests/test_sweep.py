@@ -6,11 +6,13 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,8 @@ from scipy import stats
 from sweep_cases import LR, begun, lines
 
 import nndl
-from nndl import _threads, sweep
-from nndl.sweep import Record, SearchResult, _results
+from nndl import _threads, cli, experiments, sweep
+from nndl.sweep import Record, SearchResult, _command, _results
 
 TESTS = Path(__file__).parent
 
@@ -446,13 +448,14 @@ def test_a_killed_workers_trials_run_again_and_nothing_else_does(tmp_path):
         result = sweep_cases.search_of(disturbed, 0.2, scheduler=address)
         killer.join()
         assert workers[0].wait() == -signal.SIGKILL
-    finished = [(line["trial"], line["rung"]) for line in lines(disturbed)]
-    assert sorted(finished) == [(r.trial, r.rung) for r in undisturbed.records]
+    finished = [(line["rung"], line["trial"]) for line in lines(disturbed)]
+    assert sorted(finished) == [(r.rung, r.trial) for r in undisturbed.records]
     assert facts(result) == facts(undisturbed)
     assert len({line["worker"] for line in lines(disturbed)}) == 2
-    # Each pair began once, but what the killed worker was at began twice.
+    # The killed worker was at one of them, and may not have handed over the one before.
     begins = begun(disturbed / "begun")
-    assert (len(begins), len(set(begins))) == (17, 16)
+    assert len(set(begins)) == 16
+    assert len(begins) - 16 in (1, 2)
 
 
 def beginnings(folder):
@@ -517,6 +520,96 @@ def test_a_search_that_is_ended_leaves_no_process_and_continues(
     assert len(again) == 16 - len(done)
     assert not set(again) & set(done)
     assert {(r.seed, r.budget) for r in result.records} == {*again, *done}
+
+
+# ---- the command ---------------------------------------------------------------------
+
+FILE = """
+[data]
+name = "shapes"
+training = 200
+validation = 100
+
+[network]
+spec = "affine 10 - relu"
+
+[optimizer]
+learning_rate = 1e-3
+
+[training]
+epochs = 2
+
+[search]
+trials = 6
+epochs = [1, 2]
+seed = 5
+
+[space]
+"optimizer.learning_rate" = {log_uniform = [1e-4, 1e-1]}
+"network.spec" = {choice = ["affine 10 - relu", "affine 20 - relu"]}
+"""
+
+
+def test_the_command_trains_what_the_file_says_and_continues(
+    tmp_path, monkeypatch, capsys, scheduler
+):
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(FILE)
+    command = ["sweep", "small.toml", "--scheduler", scheduler]
+    assert cli.main(command) == 0
+    out, errors = capsys.readouterr()
+    assert errors == ""
+    assert out.startswith("6 trials, 0 of them failed")
+    log = Path("runs/small-sweep.jsonl")
+    result = sweep.read_log(log)
+    assert [(r.rung, r.budget) for r in result.records] == [(0, 1)] * 6 + [(1, 2)] * 2
+    # The best one is what `nndl train` makes of its configuration.
+    best = result.best
+    tables = tomllib.loads(FILE)
+    del tables["search"], tables["space"]
+    tables["optimizer"]["learning_rate"] = best.config["optimizer.learning_rate"]
+    tables["network"]["spec"] = best.config["network.spec"]
+    trained = experiments.parse(tables).run(seed=best.seed, quiet=True)
+    assert trained.best_val_acc == best.score
+    assert f"  {best.score:.4f} after   2 epochs: network.spec = " in out
+    # The space that it prints is one that it reads.
+    narrower = out[out.index("[space]") : out.index("\nlog")]
+    Path("fine.toml").write_text(FILE[: FILE.index("[space]")] + narrower)
+    space, _ = _command.read(Path("fine.toml"))
+    low, high = space["optimizer.learning_rate"]._extremes()
+    assert 1e-4 <= low < best.config["optimizer.learning_rate"] < high <= 1e-1
+
+    before = log.read_bytes()
+    assert cli.main(command) == 0
+    assert (capsys.readouterr().out, log.read_bytes()) == (out, before)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("trials = 6", "trails = 6", r"line 16, 'trails = 6': \[search\] has no entry"),
+        ("trials = 6", "", r"\[search\] must have an entry `trials`"),
+        ("[search]", "[sarch]", r"\[search\] with `trials` is missing"),
+        ("[1, 2]", "[2, 1]", r"line 17, .*: `epochs` must be above 2, but is 1"),
+        ("[1, 2]", "[1, 2.5]", r"line 17, .*: `epochs` must be whole numbers"),
+        ("log_uniform", "log_normal", r"line 21, .* must be one of \{uniform"),
+        ("[1e-4, 1e-1]", "[1e-1, 1e-4]", r"line 21, .*`high` must be above 0\.1"),
+        ("[1e-4, 1e-1]", "[1e-4]", r"line 21, .*must have \[low, high\], but has \[0"),
+        ('"affine 20', '"afine 20', r"line 22, .*'afine 20' as layer 1"),
+        ("optimizer.l", "optimiser.l", r"line 21, .*there is no \[optimiser\]"),
+        ("optimizer.learning_rate", "training.seed", "cannot be varied"),
+        ('learning_rate" =', 'learning_rate" = 1 #', r"must be like .* but is 'optim"),
+        ("epochs = 2", "epoch = 2", r"line 13, .*\[training\] has no entry `epoch`"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_line(
+    tmp_path, monkeypatch, capsys, old, new, message
+):
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(FILE.replace(old, new, 1).lstrip())
+    assert cli.main(["sweep", "small.toml"]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not Path("runs").exists()
 
 
 # ---- threads, and what is not installed ----------------------------------------------

@@ -128,7 +128,7 @@ def search(
         "space": described_space(space),
         "seed": whole_number("seed", seed, at_least=0),
         "trials": whole_number("trials", trials, at_least=1),
-        "budgets": _checked_budgets(budgets),
+        "budgets": checked_budgets(budgets),
         "factor": whole_number("factor", factor, at_least=2),
     }
     if scheduler is not None:
@@ -281,7 +281,8 @@ def _checked_address(scheduler: Any) -> str:
     return address
 
 
-def _checked_budgets(budgets: Any) -> list[float]:
+def checked_budgets(budgets: Any) -> list[float]:
+    """Return increasing numbers above 0; ints where they are whole."""
     listed = list(budgets) if isinstance(budgets, (list, tuple)) else [budgets]
     if not listed:
         raise ValueError(f"`budgets` must be at least one number, but is {budgets}.")

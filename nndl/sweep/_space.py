@@ -50,6 +50,10 @@ class Distribution(ABC):
     def _described(self) -> dict[str, Any]:
         """Return what a log says of it: its name and its arguments."""
 
+    def _extremes(self) -> tuple[Any, ...]:
+        """Return its bounds, or all of its options."""
+        return tuple(next(iter(self._described().values())))
+
     @abstractmethod
     def _around(self, values: Sequence[Any], tried: int) -> Distribution:
         """Return a narrower one around the best values of some that were tried."""
@@ -246,6 +250,22 @@ def checked_space(name: str, space: Any) -> dict[str, Any]:
             f"`{name}` must have at least one distribution, but is {shown(space)}."
         )
     return dict(sorted(space.items()))
+
+
+def distribution_of(described: Mapping[str, Any]) -> Distribution:
+    """Return the distribution that is described as in a log: ``{'uniform': [0, 1]}``."""
+    makers = {f.__name__: f for f in (uniform, log_uniform, integers)}
+    name: Any
+    arguments: Any
+    name, arguments = next(iter(described.items()), (None, None))
+    if len(described) != 1 or name not in (*makers, "choice"):
+        names = ", ".join(f"{{{name} = [...]}}" for name in (*makers, "choice"))
+        raise ValueError(f"must be one of {names}, but is {shown(described)}.")
+    if name == "choice":
+        return choice(arguments)
+    if not isinstance(arguments, list) or len(arguments) != 2:
+        raise ValueError(f"must have [low, high], but has {shown(arguments)}.")
+    return makers[name](*arguments)
 
 
 def _check_json(name: str, value: Any) -> None:
