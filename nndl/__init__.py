@@ -37,6 +37,7 @@ _MODULES = {
     "optim",
     "schedules",
     "solver",
+    "sweep",
     "vis_utils",
 }
 

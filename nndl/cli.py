@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     from .check import _files
     from .compat import _notebook
     from .experiments import _commands
+    from .sweep import _command
 
     parser = argparse.ArgumentParser(
         prog="nndl", description="The tools of a textbook that runs."
@@ -78,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="look at what a checkpoint of nndl train has learned"
     )
     _commands.add_evaluate_options(evaluating)
+    sweeping = commands.add_parser(
+        "sweep", help="search hyperparameters of the experiment in a TOML file"
+    )
+    _command.add_options(sweeping)
 
     notebook = commands.add_parser(
         "run-notebook", help="run an old notebook of CS231n, C147 or CSE 493G1"

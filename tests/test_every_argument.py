@@ -11,12 +11,14 @@ import contextlib
 import importlib
 import inspect
 import io
+import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import sweep_cases
 from bad_arguments import (
     NO_DICT,
     Bad,
@@ -56,6 +58,7 @@ from nndl import (
     layer_utils,
     layers,
     solver,
+    sweep,
 )
 from nndl.augmentation import flip
 from nndl.averaging import WeightAverage
@@ -977,6 +980,122 @@ def installed(**given: Any) -> None:
         compat.uninstall()
 
 
+# ---- searches ------------------------------------------------------------------------
+
+A_SPACE = {"lr": sweep.log_uniform(1e-4, 1e-2)}
+SPACE = kind(
+    A_SPACE,
+    [
+        *(Bad(w, TypeError) for w in (None, 3, "x", [], True, 1j, object)),
+        *(Bad(w, ValueError) for w in ({}, {"lr": 1})),
+        Bad({**A_SPACE, 1: 2}, TypeError, came=("1",)),
+        Bad({**A_SPACE, "b": 1j}, TypeError, came=("1j",)),
+        Bad({**A_SPACE, "b": math.nan}, TypeError, came=("nan",)),
+    ],
+)
+RECORDS = [sweep.Record(0, 0, 1, {"lr": 1e-3}, 0, 1.0)]
+WORKERS = optional(whole(1, at_most=1024))
+WHOLE_64 = {"at_least": -(2**63), "at_most": 2**63 - 1}
+
+
+def sweep_entries() -> Iterator[tuple[str, Entry]]:
+    low, above_0, high = number(0.5), number(0.5, above=0), number(2.0, above=0.5)
+    yield "nndl.sweep.uniform", Entry({"low": low, "high": high})
+    yield "nndl.sweep.log_uniform", Entry({"low": above_0, "high": high})
+    yield (
+        "nndl.sweep.integers",
+        Entry(
+            {
+                "low": whole(1, **WHOLE_64),
+                "high": whole(5, at_least=1, at_most=2**63 - 1),
+            }
+        ),
+    )
+    no_list = (None, 3, "x", {}, True, 1j, np.ones(2), object)
+    yield (
+        "nndl.sweep.choice",
+        Entry(
+            {
+                "options": kind(
+                    [1, None],
+                    [
+                        *(Bad(w, TypeError) for w in no_list),
+                        Bad([], ValueError),
+                        Bad([1, 1j], TypeError, came=("1j",)),
+                        Bad([math.nan], TypeError, came=("nan",)),
+                    ],
+                )
+            }
+        ),
+    )
+    rng = random_source()
+    yield (
+        "nndl.sweep.Distribution.draw",
+        Entry(
+            {"rng": Kind(rng.make, (*rng.bad, Bad(None, TypeError)))},
+            A_SPACE["lr"].draw,
+        ),
+    )
+    yield (
+        "nndl.sweep.zoom",
+        Entry(
+            {
+                "space": SPACE,
+                "results": kind(
+                    RECORDS,
+                    [
+                        *(
+                            Bad(w, TypeError)
+                            for w in (None, 3, "x", {}, [1], 1j, object)
+                        ),
+                        Bad([], ValueError, came=("()",)),
+                    ],
+                ),
+                "keep": whole(3),
+            }
+        ),
+    )
+    yield (
+        "nndl.sweep.read_log",
+        Entry({"path": path("nothing")}, ends=FileNotFoundError),
+    )
+    ranked = sweep.SearchResult(RECORDS).ranked
+    yield "nndl.sweep.SearchResult.ranked", Entry({}, ranked)
+    yield (
+        "nndl.sweep.search",
+        Entry(
+            {
+                "objective": function(sweep_cases.parabola),
+                "space": SPACE,
+                "trials": whole(2),
+                "budgets": kind(
+                    [1, 2],
+                    [
+                        *(Bad(w, TypeError) for w in (None, "x", {}, True, 1j, object)),
+                        *(Bad(w, ValueError) for w in (0, -1.5, math.nan, [])),
+                        Bad([1, "x"], TypeError, came=("'x'",)),
+                        Bad([2, 1], ValueError, came=("1",)),
+                        Bad([2, 2], ValueError, came=("2",)),
+                    ],
+                ),
+                "factor": whole(2, at_least=2),
+                "seed": whole(0, at_least=0),
+                "scheduler": kind(
+                    None,
+                    [
+                        *(Bad(w, TypeError) for w in (3, [], {}, True, b"x", object)),
+                        *(Bad(w, ValueError) for w in ("", "x", "tcp://here", ":8786")),
+                    ],
+                ),
+                "workers": WORKERS,
+                "threads_per_worker": WORKERS,
+                "log": optional(path("log")),
+                "progress": flag(False),
+            }
+        ),
+    )
+
+
 def top_entries() -> Iterator[tuple[str, Entry]]:
     yield "nndl.get_num_threads", Entry({})
     yield "nndl.show_config", Entry({})
@@ -1013,6 +1132,7 @@ def table(folder: str) -> dict[str, Entry]:
             *picture_entries(),
             *data_entries(folder),
             *check_entries(folder),
+            *sweep_entries(),
             *top_entries(),
         ]
     )
@@ -1027,6 +1147,9 @@ NOT_IN_THE_TABLE = {
     "nndl.experiments.Evaluation": "a record that `evaluate` makes",
     "nndl.experiments.Experiment": "a record that `read` and `parse` make",
     "nndl.experiments.Run": "a record that `Experiment.run` makes",
+    "nndl.sweep.Distribution": "made by `uniform` and its like",
+    "nndl.sweep.Record": "a record that `search` makes",
+    "nndl.sweep.SearchResult": "a record that `search` makes",
     "nndl.cli.main": "a command; its arguments are those of a terminal, see test_cli",
 }
 

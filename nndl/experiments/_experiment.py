@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -262,17 +263,29 @@ def read(path: str | os.PathLike[str]) -> Experiment:
 
 def parse_text(content: bytes, name: str) -> Experiment:
     """Return the experiment that a file of this content and name describes."""
+    text, tables = tables_in(content, name)
+    with showing_lines(text, name):
+        return parse(tables, Path(name).stem)
+
+
+def tables_in(content: bytes, name: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of a TOML file and its tables, not checked yet."""
     try:
         text = content.decode()
-        tables = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"{name} is no text in UTF-8: {error}.") from error
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         raise ValueError(f"{_line(name, text, line)}: {error}.") from error
+
+
+@contextlib.contextmanager
+def showing_lines(text: str, name: str) -> Iterator[None]:
+    """Let the error for a wrong entry show the line of the file."""
     try:
-        return parse(tables, Path(name).stem)
+        yield
     except _tables.WrongEntry as error:
         line = _place(text, error.table, error.entry)
         raise ValueError(f"{_line(name, text, line)}: {error}") from error
