@@ -131,7 +131,7 @@ def train(
     if data is None:
         data = experiment.load_data(num_test=None if test else 1)
     options = {} if epochs is None else {"num_epochs": epochs}
-    solver = experiment.solver(data, seed, verbose=False, **options)
+    solver = experiment._solver(data, seed, verbose=False, **options)
     torch.manual_seed(seed)  # of dropout
 
     twin = Twin(solver.model)

@@ -184,7 +184,7 @@ def test_the_quicker_layout_is_taken_and_its_trial_leaves_no_trace(
     torch, monkeypatch, quicker
 ):
     experiment = parse(tables())
-    solver = experiment.solver(experiment.load_data())
+    solver = experiment._solver(experiment.load_data())
     twin = train.Twin(solver.model)
     before = [array.clone() for array in twin.state()]
 

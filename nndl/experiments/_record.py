@@ -30,10 +30,12 @@ class Outcome(Protocol):
     epochs: list[dict[str, Any]]
     validation: Evaluation
     test: Evaluation | None
-    data: dict[str, Any]
 
     @property
     def best_val_acc(self) -> float: ...
+
+    @property
+    def data(self) -> Mapping[str, Any]: ...
 
 
 def record(
