@@ -169,14 +169,14 @@ class Twin:
 
     def __init__(self, net: ConvNet) -> None:
         self.params: dict[str, Any] = {}
-        self.running: list[Any] = []
-        self.label_smoothing = net.label_smoothing
-        self.module = self._chain(net)
+        self.dtype, self.label_smoothing = net.dtype, net.label_smoothing
+        self.module = self._chain(net).to(getattr(torch, net.dtype.name))
         with torch.no_grad():
             for name, param in self.params.items():
                 w = torch.from_numpy(net.params[name])
                 is_affine = name.startswith("W") and w.ndim == 2
                 param.copy_(w.T if is_affine else w)
+        self.running = [a for a in self.module.buffers() if a.is_floating_point()]
         for average in self.running:
             average.zero_()  # where ours begin, too
         self.layout = torch.contiguous_format
@@ -198,8 +198,6 @@ class Twin:
                 if layer.params:
                     arrays = modules[-1].weight, modules[-1].bias
                     self.params.update(zip(layer.params, arrays, strict=True))
-                if layer.kind == "bn":
-                    self.running += [modules[-1].running_mean, modules[-1].running_var]
             shape, before = layer.output, layer.kind
         return torch.nn.Sequential(*groups[0])
 
@@ -212,7 +210,7 @@ class Twin:
         """Compute the scores of a minibatch in test mode, an array of NumPy's, or its
         loss in training, a tensor that knows how to go back. There is no penalty in
         it."""
-        images = torch.from_numpy(np.asarray(X, dtype=np.float32))
+        images = torch.from_numpy(np.asarray(X, dtype=self.dtype))
         images = images.contiguous(memory_format=self.layout)
         if y is None:
             self.module.eval()
