@@ -31,8 +31,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import dataclasses
+import functools
 import math
 import sys
 import time
@@ -132,10 +132,8 @@ def train(
         data = experiment.load_data(num_test=None if test else 1)
     options = {} if epochs is None else {"num_epochs": epochs}
     solver = experiment._solver(data, seed, verbose=False, **options)
+    twin = Twin(solver.model, _quicker_layout(experiment, solver))
     torch.manual_seed(seed)  # of dropout
-
-    twin = Twin(solver.model)
-    twin.lay_out(_quicker_layout(twin, solver))
     training = _Training(experiment, solver, twin, quiet)
     training.train()
     mirrored = experiment.tables.get("evaluation", {}).get("mirrored", False)
@@ -155,6 +153,12 @@ def train(
 class Twin:
     """A network of `nndl.cnn.ConvNet` in PyTorch, with the weights that it has now.
 
+    Parameters
+    ----------
+    net : nndl.cnn.ConvNet
+    layout : torch.memory_format
+        Of images and filters.
+
     Attributes
     ----------
     module : torch.nn.Module
@@ -164,22 +168,22 @@ class Twin:
     running : list of torch.Tensor
         The running means and variances of batch normalization, in their order.
     layout : torch.memory_format
-        Of images and filters.
     """
 
-    def __init__(self, net: ConvNet) -> None:
+    def __init__(self, net: ConvNet, layout: Any) -> None:
         self.params: dict[str, Any] = {}
-        self.running: list[Any] = []
-        self.label_smoothing = net.label_smoothing
+        self.dtype, self.label_smoothing = net.dtype, net.label_smoothing
+        self.layout = layout
         self.module = self._chain(net)
+        self.module.to(dtype=getattr(torch, net.dtype.name), memory_format=layout)
         with torch.no_grad():
             for name, param in self.params.items():
                 w = torch.from_numpy(net.params[name])
                 is_affine = name.startswith("W") and w.ndim == 2
                 param.copy_(w.T if is_affine else w)
+        self.running = [a for a in self.module.buffers() if a.is_floating_point()]
         for average in self.running:
             average.zero_()  # where ours begin, too
-        self.layout = torch.contiguous_format
 
     def _chain(self, net: ConvNet) -> Any:
         """Return the layers as one module, and note their parameters."""
@@ -198,21 +202,14 @@ class Twin:
                 if layer.params:
                     arrays = modules[-1].weight, modules[-1].bias
                     self.params.update(zip(layer.params, arrays, strict=True))
-                if layer.kind == "bn":
-                    self.running += [modules[-1].running_mean, modules[-1].running_var]
             shape, before = layer.output, layer.kind
         return torch.nn.Sequential(*groups[0])
-
-    def lay_out(self, layout: Any) -> None:
-        """Put filters, and images from now on, into memory in a layout."""
-        self.module.to(memory_format=layout)
-        self.layout = layout
 
     def loss(self, X: Array, y: Array | None = None) -> Any:
         """Compute the scores of a minibatch in test mode, an array of NumPy's, or its
         loss in training, a tensor that knows how to go back. There is no penalty in
         it."""
-        images = torch.from_numpy(np.asarray(X, dtype=np.float32))
+        images = torch.from_numpy(np.asarray(X, dtype=self.dtype))
         images = images.contiguous(memory_format=self.layout)
         if y is None:
             self.module.eval()
@@ -272,18 +269,16 @@ def _residual(modules: list[Any]) -> Any:
     return Residual(*modules)
 
 
-def _quicker_layout(twin: Twin, solver: Solver) -> Any:
-    """Return the memory layout in which a copy of the network is the quicker."""
-    if not any(w.ndim == 4 for w in twin.weights()):
+def _quicker_layout(experiment: Experiment, solver: Solver) -> Any:
+    """Return the memory layout in which steps of training are quicker: tried on networks
+    that are then thrown away."""
+    if all(w.ndim < 4 for w in solver.model.params.values()):
         return torch.contiguous_format
     X, y = (a[: solver.batch_size] for a in (solver.X_train, solver.y_train))
-    copies = {name: copy.deepcopy(twin) for name in LAYOUTS}
+    peers = {}
     for name, layout in LAYOUTS.items():
-        copies[name].lay_out(layout)
-    peers = {
-        name: [lambda twin=twin: twin.loss(X, y).backward()]
-        for name, twin in copies.items()
-    }
+        trial = _Training(experiment, solver, Twin(solver.model, layout), quiet=True)
+        peers[name] = [functools.partial(trial.learn, X, y)]
     times = interleaved_medians(peers, dataclasses.replace(QUICK, rounds=3))
     return LAYOUTS[min(times, key=lambda name: times[name])]
 
@@ -335,32 +330,37 @@ class _Training:
         torch._foreach_copy_(self.twin.state(), self.best)
 
     def _step(self, batch: Array) -> None:
+        """Take one step on a minibatch, given by the places of its images."""
         solver = self.solver
         images = solver.X_train[batch]
         if solver.augment is not None:
             images = solver.augment(images, solver.rng)
         if solver.schedule is not None:
             iterations = solver.num_epochs * solver.iterations_per_epoch
-            # As the Solver rounds it, or a step in the schedule may come one later.
+            # As the Solver rounds it, or a drop of the rate may come a step later.
             share = solver.schedule(1 - (iterations - self.iteration) / iterations)
             for group in self.optimizer.param_groups:
                 group["lr"] = share * solver.optim_config["learning_rate"]
+        self.iteration += 1
+        loss = self.learn(images, solver.y_train[batch])
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} at iteration {self.iteration}."
+            )
+        self.losses.append(loss)
 
+    def learn(self, images: Array, labels: Array) -> float:
+        """Change the weights, and return the loss before."""
         self.optimizer.zero_grad()
-        loss = self.twin.loss(images, solver.y_train[batch])
+        loss = self.twin.loss(images, labels)
         if self.decoupled and self.reg:
             squares = sum((w * w).sum() for w in self.twin.weights())
             loss = loss + 0.5 * self.reg * squares
         loss.backward()
-        self.losses.append(loss.item())
-        if not math.isfinite(self.losses[-1]):
-            raise FloatingPointError(
-                f"the loss is {self.losses[-1]} at iteration {self.iteration + 1}."
-            )
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
-        self.iteration += 1
+        return float(loss.item())
 
     def _take_stock(self, epoch: int) -> tuple[float, float]:
         """Take accuracies, and keep the best network."""
