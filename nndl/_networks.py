@@ -133,6 +133,16 @@ def _sum_of_squares(W: Array) -> float:
     return total
 
 
+def as_network(model: Any) -> Any:
+    """Return `model` after checking that it has what training asks of a network."""
+    params = getattr(model, "params", None)
+    if not isinstance(params, dict) or not callable(getattr(model, "loss", None)):
+        raise TypeError(
+            f"`model` must have a dict `params` and a method `loss`, but is {shown(model)}."
+        )
+    return model
+
+
 def size(name: str, value: Any) -> int:
     """Return the size of a layer: an integer from 1 on, as long as arrays may be."""
     result = whole_number(name, value, at_least=1)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, number, shown
+from ._arguments import Array, number
 from ._interrupts import uninterrupted
+from ._networks import as_network
 from ._solver_state import RUNNING, network_arrays, restore_network
 
 __all__ = ["WeightAverage"]
@@ -57,11 +58,7 @@ class WeightAverage:
     """
 
     def __init__(self, model: Any, keep: float = 0.99) -> None:
-        if not isinstance(getattr(model, "params", None), dict):
-            raise TypeError(
-                f"`model` must have a dict `params`, but is {shown(model)}."
-            )
-        self.model = model
+        self.model = as_network(model)
         self.keep = number("keep", keep, at_least=0, below=1)
         self.steps = 0
         self.arrays = {

@@ -12,9 +12,9 @@ from ._arguments import (
     as_float_array,
     as_numbers,
     flag,
-    shown,
     whole_number,
 )
+from ._networks import as_network
 
 __all__ = ["confusion_matrix", "predict_scores", "worst_mistakes"]
 
@@ -57,8 +57,7 @@ def predict_scores(
     Krizhevsky, Sutskever, Hinton. ImageNet classification with deep convolutional neural
     networks. NIPS 2012, section 4.1.
     """
-    if not callable(getattr(model, "loss", None)):
-        raise TypeError(f"`model` must have a method `loss`, but is {shown(model)}.")
+    model = as_network(model)
     X, mirrored = as_numbers("X", X), flag("mirrored", mirrored)
     batch_size = whole_number("batch_size", batch_size, at_least=1)
     if X.ndim == 0 or len(X) == 0:
@@ -111,7 +110,8 @@ def confusion_matrix(y: Array, predicted: Array, num_classes: int) -> Array:
     predicted = _classes("predicted", predicted, num_classes)
     if y.shape != predicted.shape:
         raise ValueError(
-            f"`predicted` must have the shape of `y`, {y.shape}, but its shape is {predicted.shape}."
+            f"`y` and `predicted` must be of one length, but have the shapes {y.shape} and "
+            f"{predicted.shape}."
         )
     counts = np.bincount(num_classes * y + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
@@ -148,7 +148,7 @@ def worst_mistakes(scores: Array, y: Array, count: int = 10) -> Array:
     y = _classes("y", y, C)
     if len(y) != N:
         raise ValueError(
-            f"`y` must have shape (N,) with N = {N}, but its shape is {y.shape}."
+            f"`scores` and `y` must be of one length, but have the shapes {scores.shape} and {y.shape}."
         )
     count = whole_number("count", count, at_least=0)
     lead = scores.max(axis=1, initial=-np.inf) - scores[np.arange(N), y]

@@ -31,6 +31,7 @@ from ._arguments import (
     whole_number,
 )
 from ._interrupts import uninterrupted
+from ._networks import as_network
 from ._random import RandomSource, random_generator
 from .averaging import WeightAverage
 
@@ -153,7 +154,7 @@ class Solver:
         after_epoch: Callable[[Solver], object] | None = None,
         rng: RandomSource = None,
     ) -> None:
-        self.model = _network(model)
+        self.model = as_network(model)
         self.X_train, self.y_train = _images_and_labels(data, "train")
         self.X_val, self.y_val = _images_and_labels(data, "val")
         self.update_rule = _resolve(update_rule)
@@ -495,21 +496,11 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any) -> None:
     TypeError
         If `path` is no path, or `model` no network.
     """
-    path, model = as_path("path", path), _network(model)
+    path, model = as_path("path", path), as_network(model)
     arrays, facts = _checkpoints.read(path)
     arrays = _solver_state.evaluated(os.fspath(path), arrays, facts)
     _solver_state.fit_network(os.fspath(path), arrays, model)
     _solver_state.restore_network(arrays, model)
-
-
-def _network(model: Any) -> Any:
-    """Return what has all that a Solver asks of a network."""
-    params = getattr(model, "params", None)
-    if not isinstance(params, dict) or not callable(getattr(model, "loss", None)):
-        raise TypeError(
-            f"`model` must have a dict `params` and a method `loss`, but is {shown(model)}."
-        )
-    return model
 
 
 def _images_and_labels(data: Mapping[str, Any], split: str) -> tuple[Array, Array]:

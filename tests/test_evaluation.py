@@ -61,7 +61,7 @@ def test_wrong_arguments_are_named(net, X, options, message):
 
 
 def test_a_model_must_have_a_loss():
-    with pytest.raises(TypeError, match="`model` must have a method `loss`"):
+    with pytest.raises(TypeError, match=r"`model` must have .* a method `loss`"):
         predict_scores(object(), images())
 
 
@@ -88,7 +88,7 @@ def test_rows_columns_and_diagonal_add_up():
     [
         ([0, 3], [0, 0], 3, "`y` must hold classes from 0 to 2, but holds 3"),
         ([0, 1], [0, -1], 3, "`predicted` must hold classes"),
-        ([0, 1], [0], 3, "`predicted` must have the shape of `y`"),
+        ([0, 1], [0], 3, "`y` and `predicted` must be of one length"),
         ([[0]], [0], 3, r"`y` must have shape \(N,\)"),
         ([0.5], [0], 3, "`y` must be an array of integers"),
         ([0], [0], 0, "`num_classes`"),
@@ -111,7 +111,7 @@ def test_the_worst_mistakes_come_first_and_right_answers_never():
     ("scores", "y", "message"),
     [
         (np.zeros(3), [0], r"`scores` must have shape \(N, C\)"),
-        (np.zeros((2, 3)), [0], r"`y` must have shape \(N,\) with N = 2"),
+        (np.zeros((2, 3)), [0], "`scores` and `y` must be of one length"),
         (np.zeros((1, 3)), [3], "`y` must hold classes from 0 to 2"),
     ],
 )

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import sweep_cases
 from bad_arguments import (
+    NO_DICT,
     Bad,
     Kind,
     Model,
@@ -51,6 +52,7 @@ from nndl import (
     check,
     compat,
     conv_layers,
+    experiments,
     fast_layers,
     fc_net,
     layer_utils,
@@ -58,7 +60,10 @@ from nndl import (
     solver,
     sweep,
 )
+from nndl.augmentation import flip
+from nndl.averaging import WeightAverage
 from nndl.data import cifar10, shapes
+from nndl.schedules import constant
 
 pytestmark = pytest.mark.usefixtures("one_thread", "figures")
 
@@ -360,6 +365,7 @@ NETWORKS = {
         "input_dim": IMAGE_SHAPE,
         "loss": choice("softmax", "svm"),
         "seed": SEED,
+        "label_smoothing": number(0.1, at_least=0, below=1),
         **NETWORK,
     },
 }
@@ -424,7 +430,11 @@ SOLVER = {
     "data": DATA,
     "update_rule": UPDATE_RULE,
     "optim_config": optional(OPTIM_CONFIG),
-    "lr_decay": number(0.9, above=0),
+    # Any other decay contradicts the schedule.
+    "lr_decay": number(1, above=0),
+    "schedule": optional(function(constant)),
+    "augment": optional(function(flip)),
+    "averaging": optional(number(0.9, at_least=0, below=1)),
     "batch_size": whole(4),
     "num_epochs": whole(1),
     "print_every": whole(10),
@@ -434,6 +444,7 @@ SOLVER = {
     # None is refused only because the good `checkpoint_every` asks for a name.
     "checkpoint_name": path("name", none=ValueError),
     "checkpoint_every": optional(whole(2)),
+    "after_epoch": optional(function(print)),
     "rng": optional(random_source()),
 }
 
@@ -468,6 +479,109 @@ def solver_entries(folder: str) -> Iterator[tuple[str, Entry]]:
     yield (
         "nndl.solver.load_checkpoint",
         Entry({"path": path("nothing"), "model": model()}, ends=FileNotFoundError),
+    )
+
+
+def average_and_evaluation_entries() -> Iterator[tuple[str, Entry]]:
+    average = WeightAverage(Model())
+    average.update()
+    yield (
+        "nndl.averaging.WeightAverage",
+        Entry({"model": model(), "keep": number(0.9, at_least=0, below=1)}),
+    )
+    for method in (average.update, average.averages, average.applied):
+        name = f"nndl.averaging.WeightAverage.{method.__name__}"
+        yield name, Entry({}, method)
+    classes = labels(6, 3)
+    yield (
+        "nndl.evaluation.predict_scores",
+        Entry(
+            {
+                "model": model(),
+                "X": numbers(6, 3, 4, 4, wrong=[(0, 3, 4, 4), ()]),
+                "mirrored": flag(False),
+                "batch_size": whole(2),
+            }
+        ),
+    )
+    yield (
+        "nndl.evaluation.confusion_matrix",
+        Entry(
+            {
+                "y": classes,
+                "predicted": classes,
+                "num_classes": whole(3, at_most=10_000),
+            }
+        ),
+    )
+    yield (
+        "nndl.evaluation.worst_mistakes",
+        Entry(
+            {
+                "scores": floats(6, 3, wrong=[(6,), (5, 3), ()]),
+                "y": classes,
+                "count": whole(2, at_least=0),
+            }
+        ),
+    )
+
+
+# ---- experiments ---------------------------------------------------------------------
+
+TABLES = {
+    "data": {"name": "shapes", "training": 40, "validation": 20},
+    "network": {"spec": "pool 8x8 stride 8"},
+    "optimizer": {"learning_rate": 1e-3},
+    "training": {"epochs": 1, "batch_size": 20},
+}
+
+
+def experiment_entries(folder: str) -> Iterator[tuple[str, Entry]]:
+    experiment = experiments.parse(TABLES)
+    seed = optional(whole(3, at_least=0))
+    no_tables = [Bad(value, TypeError) for value in NO_DICT]
+    yield (
+        "nndl.experiments.read",
+        Entry({"path": path("a.toml")}, ends=FileNotFoundError),
+    )
+    yield (
+        "nndl.experiments.parse",
+        Entry({"tables": kind(TABLES, no_tables), "name": text("mine")}),
+    )
+    yield (
+        "nndl.experiments.evaluate",
+        Entry(
+            {
+                "checkpoint": path("a.npz"),
+                "part": choice("val", "test"),
+                "mirrored": optional(flag()),
+            },
+            ends=FileNotFoundError,
+        ),
+    )
+    name = "nndl.experiments.Experiment"
+    yield (
+        f"{name}.load_data",
+        Entry({"num_test": optional(whole(5, at_most=1000))}, experiment.load_data),
+    )
+    yield f"{name}.network", Entry({"seed": seed}, experiment.network)
+    yield (
+        f"{name}.run",
+        Entry(
+            {
+                "seed": seed,
+                "epochs": optional(whole(1)),
+                # None is refused only because the good `checkpoint_every` asks for one.
+                "folder": path(folder, none=ValueError),
+                "resume": flag(True),
+                "checkpoint_every": optional(whole(3)),
+                "quiet": flag(True),
+                "test": flag(False),
+                "data": optional(kind({}, no_tables)),
+            },
+            experiment.run,
+            FileNotFoundError,
+        ),
     )
 
 
@@ -1011,6 +1125,8 @@ def table(folder: str) -> dict[str, Entry]:
             *rule_entries(),
             *network_entries(),
             *solver_entries(folder),
+            *average_and_evaluation_entries(),
+            *experiment_entries(folder),
             *schedule_and_augmentation_entries(),
             *gradient_entries(),
             *picture_entries(),
@@ -1028,6 +1144,9 @@ NOT_IN_THE_TABLE = {
     "nndl.check.Finding": "a record that `check` makes",
     "nndl.check.Result": "a record that `check` makes",
     "nndl.check.Stage": "a record that `check` makes",
+    "nndl.experiments.Evaluation": "a record that `evaluate` makes",
+    "nndl.experiments.Experiment": "a record that `read` and `parse` make",
+    "nndl.experiments.Run": "a record that `Experiment.run` makes",
     "nndl.sweep.Distribution": "made by `uniform` and its like",
     "nndl.sweep.Record": "a record that `search` makes",
     "nndl.sweep.SearchResult": "a record that `search` makes",

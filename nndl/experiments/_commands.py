@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def look(arguments: argparse.Namespace) -> None:
         print(f"mistakes     {arguments.mistakes}")
 
 
-def _draw_mistakes(evaluation: Evaluation, data: dict[str, Any], path: Path) -> None:
+def _draw_mistakes(evaluation: Evaluation, data: Mapping[str, Any], path: Path) -> None:
     """Draw the images that the network was surest of, and wrong."""
     from ..vis_utils import show_images
 
@@ -144,7 +145,7 @@ def _draw_mistakes(evaluation: Evaluation, data: dict[str, Any], path: Path) -> 
     _save(show_images(pixels, titles, columns=5, size=1.6), path)
 
 
-def _as_pixels(images: Array, data: dict[str, Any]) -> Array:
+def _as_pixels(images: Array, data: Mapping[str, Any]) -> Array:
     """Undo what was done to the images before training."""
     if "channel_std" in data:
         by_channel = np.s_[:, None, None]

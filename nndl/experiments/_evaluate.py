@@ -120,6 +120,8 @@ def evaluate(
 
     path = as_path("checkpoint", checkpoint)
     part = one_of("part", part, *_PARTS)
+    if mirrored is not None:
+        mirrored = flag("mirrored", mirrored)
     _, facts = _checkpoints.read(path)
     try:
         notes = facts["notes"]["experiment"]
@@ -131,7 +133,6 @@ def evaluate(
         ) from error
     if mirrored is None:
         mirrored = experiment.tables.get("evaluation", {}).get("mirrored", False)
-    mirrored = flag("mirrored", mirrored)
     model = experiment.network()
     load_checkpoint(path, model)
     data = experiment.load_data(num_test=None if part == "test" else 1)

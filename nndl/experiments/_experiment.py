@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import augmentation, schedules
-from .._arguments import Array, as_path, as_text
+from .._arguments import Array, as_path, as_text, whole_number
 from ..cnn import ConvNet
 from ..data import load, whiten
 from ..solver import Solver
@@ -52,6 +52,13 @@ class Experiment:
         -------
         dict
             As `nndl.data.load`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the data are absent.
+        ValueError, TypeError
+            If `num_test` is not as described, or a file of the data is damaged.
         """
         table = self.tables["data"]
         whitened = table["whiten"]
@@ -71,25 +78,25 @@ class Experiment:
         ----------
         seed : int, optional
             In place of that of the file.
+
+        Returns
+        -------
+        nndl.cnn.ConvNet
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `seed` is no integer from 0 on.
         """
         table = self.tables["network"]
         settings = {key: value for key, value in table.items() if key != "spec"}
         return ConvNet(table["spec"], **settings, rng=self._rng(seed, "network"))
 
-    def solver(
+    def _solver(
         self, data: Mapping[str, Any], seed: int | None = None, **options: Any
     ) -> Solver:
-        """Make the Solver that trains a new network on `data`.
-
-        Parameters
-        ----------
-        data : dict
-            As `load_data` returns.
-        seed : int, optional
-            In place of that of the file.
-        **options
-            Further arguments of `nndl.solver.Solver`.
-        """
+        """Make the Solver that trains a new network on `data`; `options` are further
+        arguments of it."""
         training = self.tables["training"]
         optimizer = dict(self.tables["optimizer"])
         settings = {
@@ -125,7 +132,18 @@ class Experiment:
             functools.partial(_flip_and_crop, **table) if any(table.values()) else None
         )
 
-    def run(self, **options: Any) -> Run:
+    def run(
+        self,
+        *,
+        seed: int | None = None,
+        epochs: int | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        checkpoint_every: int | None = None,
+        quiet: bool = False,
+        test: bool = False,
+        data: Mapping[str, Any] | None = None,
+    ) -> Run:
         """Train, and say what came out; see `nndl.experiments.Run`.
 
         Parameters
@@ -160,14 +178,22 @@ class Experiment:
             If there is none, and `resume` is True; or the data are absent.
         FloatingPointError
             If a loss or a score is not a finite number.
+        ValueError, TypeError
+            If an argument is not as described, or the checkpoint is damaged or of another
+            training.
         """
         from ._run import run
 
-        return run(self, **options)
+        return run(
+            self, seed=seed, epochs=epochs, folder=folder, resume=resume,
+            checkpoint_every=checkpoint_every, quiet=quiet, test=test, data=data,
+        )  # fmt: skip
 
     def _rng(self, seed: int | None, use: str) -> np.random.Generator:
         """Return the source of random numbers for one use."""
-        seed = self.tables["training"]["seed"] if seed is None else seed
+        if seed is None:
+            seed = self.tables["training"]["seed"]
+        seed = whole_number("seed", seed, at_least=0)
         return np.random.default_rng([("network", "solver").index(use), seed])
 
 

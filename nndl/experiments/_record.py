@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,11 +19,38 @@ from .._files import replacing
 from ..data import cifar10
 from ._evaluate import Evaluation
 from ._experiment import Experiment
-from ._run import Run
 
 
-def record(path: Path, run: Run, folder: Path) -> None:
-    """Put a run of this package into the file of its experiment's results.
+class Outcome(Protocol):
+    """What is recorded of a training: that of a `Run`, or of another framework's."""
+
+    experiment: Experiment
+    seed: int
+    seconds: float
+    epochs: list[dict[str, Any]]
+    validation: Evaluation
+    test: Evaluation | None
+
+    @property
+    def best_val_acc(self) -> float: ...
+
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
+def record(
+    path: Path,
+    run: Outcome,
+    folder: Path,
+    *,
+    framework: str = "nndl",
+    versions: Mapping[str, str] = MappingProxyType({}),
+    **details: Any,
+) -> None:
+    """Put a run into the file of its experiment's results.
+
+    `folder` lies in the project whose revision counts. Of another framework, `versions`
+    are recorded beside ours, and `details` as they are.
 
     Raises
     ------
@@ -30,7 +58,7 @@ def record(path: Path, run: Run, folder: Path) -> None:
         If the file holds the results of other settings.
     """
     entry = {
-        "framework": "nndl",
+        "framework": framework,
         "seed": run.seed,
         "seconds": round(run.seconds, 2),
         "best_val_acc": run.best_val_acc,
@@ -38,7 +66,8 @@ def record(path: Path, run: Run, folder: Path) -> None:
         "test": None if run.test is None else summary(run.test),
         "epochs": run.epochs,
         "peak_memory_mb": round(_machine.peak_memory() / 1e6),
-        **circumstances(run.data, folder),
+        **circumstances(run.data, folder, versions),
+        **details,
     }
     add(path, run.experiment, entry)
 
@@ -92,9 +121,10 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def circumstances(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return with what a run was made; `folder` lies in the project whose revision
-    counts."""
+def circumstances(
+    data: Mapping[str, Any], folder: Path, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return with what a run was made."""
     return {
         "data": {
             "name": data["name"],
@@ -113,6 +143,7 @@ def circumstances(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             "nndl": version("nndl"),
             "python": platform.python_version(),
             "numpy": np.__version__,
+            **versions,
         },
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from .._arguments import as_path, flag, whole_number
+from .._arguments import as_path, flag, shown, whole_number
 from ..solver import Solver
 from ._evaluate import Evaluation, evaluate_network
 from ._experiment import Experiment
@@ -50,7 +51,7 @@ class Run:
     validation: Evaluation
     test: Evaluation | None
     solver: Solver = field(repr=False)
-    data: dict[str, Any] = field(repr=False)
+    data: Mapping[str, Any] = field(repr=False)
 
     @property
     def best_val_acc(self) -> float:
@@ -67,36 +68,46 @@ def run(
     checkpoint_every: int | None = None,
     quiet: bool = False,
     test: bool = False,
-    data: dict[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train; see `Experiment.run`."""
     training = experiment.tables["training"]
     seed = training["seed"] if seed is None else whole_number("seed", seed, at_least=0)
+    if epochs is None:
+        epochs = training["epochs"]
+    epochs = whole_number("epochs", epochs, at_least=1)
+    if checkpoint_every is not None:
+        checkpoint_every = whole_number(
+            "checkpoint_every", checkpoint_every, at_least=1
+        )
     quiet, test, resume = (
         flag("quiet", quiet),
         flag("test", test),
         flag("resume", resume),
     )
-    place = None if folder is None else _folder(as_path("folder", folder), resume)
+    if not isinstance(data, Mapping | None):
+        raise TypeError(f"`data` must be a dict, but is {shown(data)}.")
+    if folder is not None:
+        folder = as_path("folder", folder)
+        _check_folder(folder, resume)
+    elif resume or checkpoint_every is not None:
+        raise ValueError(
+            "`folder` must be given with `resume` or `checkpoint_every`, but is None."
+        )
+
     if data is None:
         data = experiment.load_data(num_test=None if test else 1)
-
-    options: dict[str, Any] = {"verbose": not quiet}
-    if epochs is not None:
-        options["num_epochs"] = whole_number("epochs", epochs, at_least=1)
     per_epoch = max(len(data["X_train"]) // training["batch_size"], 1)
-    options["print_every"] = per_epoch
-    if place is not None:
-        options["checkpoint_name"] = place / CHECKPOINT
+    options = {"num_epochs": epochs, "verbose": not quiet, "print_every": per_epoch}
+    if folder is not None:
+        options["checkpoint_name"] = folder / CHECKPOINT
         options["checkpoint_every"] = checkpoint_every or per_epoch
-    elif resume or checkpoint_every is not None:
-        raise ValueError("`resume` and `checkpoint_every` need a `folder`.")
-    solver = experiment.solver(data, seed, **options)
+    solver = experiment._solver(data, seed, **options)
     solver._notes["experiment"]["seed"] = seed
     if resume:
         solver.resume()
 
-    with _Log(None if place is None else place / LOG, solver) as log:
+    with _Log(None if folder is None else folder / LOG, solver) as log:
         solver.after_epoch = log.add
         solver.train()
     mirrored = experiment.tables.get("evaluation", {}).get("mirrored", False)
@@ -110,9 +121,8 @@ def run(
     )  # fmt: skip
 
 
-def _folder(folder: Path, resume: bool) -> Path:
-    """Return a folder to train in, after checking that there is a training to go on with
-    or that none is overwritten."""
+def _check_folder(folder: Path, resume: bool) -> None:
+    """Check that there is a training to go on with, or that none is overwritten."""
     last = Path(f"{folder / CHECKPOINT}_last.npz")
     if resume and not last.exists():
         raise FileNotFoundError(
@@ -123,8 +133,6 @@ def _folder(folder: Path, resume: bool) -> Path:
             f"There is a training in {folder} already: go on with it (--resume), or take another "
             "folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 class _Log:
@@ -139,6 +147,7 @@ class _Log:
 
     def __enter__(self) -> _Log:
         if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             # What follows the checkpoint will be done, and logged, again.
             self.path.write_text("".join(map(_as_line, self.epochs)), encoding="utf-8")
             self._file = open(self.path, "a", encoding="utf-8")
@@ -160,7 +169,7 @@ class _Log:
             "learning_rate": rates[0],
             "train_acc": solver.train_acc_history[-1],
             "val_acc": solver.val_acc_history[-1],
-            "seconds": round(self._now(), 3),
+            "seconds": self._now(),
         }
         self.epochs.append(entry)
         if self._file is not None:
@@ -168,7 +177,7 @@ class _Log:
             self._file.flush()
 
     def _now(self) -> float:
-        return self._before + time.perf_counter() - self._start
+        return round(self._before + time.perf_counter() - self._start, 3)
 
 
 def _lines_up_to(path: Path, epoch: int) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -130,6 +131,7 @@ def check(tables: Any) -> dict[str, Table]:
             checked[name] = _fill_in(name, entries | extra, tables[name])
         elif name not in OPTIONAL:
             raise WrongEntry(name, None, f"the table [{name}] is missing.")
+    _check_settings(checked)
     if "schedule" in checked and checked["training"]["lr_decay"] != 1:
         problem = "`training.lr_decay` must be 1 where there is a [schedule]."
         raise WrongEntry("training", "lr_decay", problem)
@@ -158,15 +160,43 @@ def _fill_in(
     return complete
 
 
+def _check_settings(tables: Mapping[str, Table]) -> None:
+    """Let the rule and the schedule say whether their settings are within their range."""
+    config, nothing = dict(tables["optimizer"]), np.zeros(1)
+    try:
+        getattr(optim, config.pop("rule"))(nothing, nothing, config)
+    except ValueError as error:
+        problem = re.sub(r"config\['(\w+)'\]", r"optimizer.\1", str(error))
+        entry = next(
+            (name for name in config if f"`optimizer.{name}`" in problem), None
+        )
+        raise WrongEntry("optimizer", entry, problem) from error
+    settings = dict(tables.get("schedule", {"name": "constant"}))
+    try:
+        getattr(schedules, settings.pop("name"))(0.0, **settings)
+    except ValueError as error:
+        entry = next((name for name in settings if f"`{name}" in str(error)), None)
+        raise WrongEntry("schedule", entry, error) from error
+
+
 def _settings_of(name: str, table: Mapping[str, Any]) -> dict[str, Entry]:
     """Return the entries that a table has because of the rule or schedule it names."""
-    if name == "optimizer" and table.get("rule", "adam") in RULES:
-        settings = rule_settings(table.get("rule", "adam"))
-        del settings["learning_rate"]
-    elif name == "schedule" and table.get("name") in SCHEDULES:
-        settings = schedule_settings(table["name"])
-    else:
+    which = {"optimizer": ("rule", "adam"), "schedule": ("name", None)}
+    if name not in which:
         return {}
+    entry, default = which[name]
+    called = table.get(entry, default)
+    if called is None:
+        return {}  # which is missed later
+    try:
+        TABLES[name][entry].check(f"{name}.{entry}", called)
+    except ValueError as error:
+        raise WrongEntry(name, entry, error) from error
+    if name == "optimizer":
+        settings = rule_settings(called)
+        del settings["learning_rate"]
+    else:
+        settings = schedule_settings(called)
     return {
         setting: Entry(_shares if isinstance(value, tuple) else number, value)
         for setting, value in settings.items()
