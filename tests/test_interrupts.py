@@ -233,6 +233,31 @@ def test_an_interrupted_notebook_leaves_nothing_behind(tmp_path, moment):
     assert [p for p in folder.iterdir() if p.name.startswith("nndl")] == []
 
 
+@pytest.mark.parametrize("moment", ["while it starts", "while it trains"])
+def test_an_interrupted_search_says_how_to_go_on(tmp_path, moment):
+    text = """
+        data = {name = "shapes", training = 1000, validation = 100}
+        network = {spec = "conv 8 3x3 - relu"}
+        optimizer = {learning_rate = 1e-3}
+        training = {epochs = 1}
+        search = {trials = 500}
+        space = {"network.reg" = {uniform = [0, 1e-3]}}
+    """
+    (tmp_path / "small.toml").write_text(text)
+    log = tmp_path / "log.jsonl"
+
+    def trains(_):
+        return log.exists() and log.read_bytes().count(b"\n") > 3
+
+    command = [*NNDL, "sweep", str(tmp_path / "small.toml"), "--log", str(log)]
+    when = has_a_child if moment == "while it starts" else trains
+    out, errors = interrupted([*command, "--workers", "2"], when)
+    assert_short(errors)
+    assert out == ""
+    assert errors.startswith(f"nndl: the same command goes on with {log}\n")
+    assert log.read_bytes().endswith(b"\n")
+
+
 def test_an_interrupt_before_the_arguments_are_read_is_one_line(monkeypatch, capsys):
     """What the commands need is imported before; that takes a moment."""
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from typing import Any
 
 from .._interrupts import starting_processes, uninterrupted
@@ -71,10 +72,13 @@ def local(workers: int | None, threads_per_worker: int | None) -> Iterator[Any]:
         _environment(OPENBLAS_NUM_THREADS=str(kernel_threads(workers * threads))),
         dask.config.set(settings),
     ):
-        # Its threads, and the processes that they start whenever one has died, are those
-        # to which Ctrl-C means nothing.
-        with uninterrupted(), starting_processes():
-            cluster = _started(LocalCluster, workers, threads)
+        with uninterrupted():
+            # Left to the cluster, this would let Ctrl-C through to its threads again.
+            resource_tracker.ensure_running()
+            # To its threads Ctrl-C means nothing, nor to the processes that they start,
+            # now or when one has died.
+            with starting_processes():
+                cluster = _started(LocalCluster, workers, threads)
         try:
             with Client(cluster, set_as_default=False) as client:
                 yield client

@@ -30,6 +30,8 @@ _KILLED = {
     "error": "its worker died whenever it ran, at last with no other trial beside it",
 }
 
+_LOST = "The scheduler is lost; with a log, the same search goes on where it was."
+
 #: A function of a configuration, a budget and a seed.
 Objective = Callable[[dict[str, Any], Any, int], Any]
 
@@ -51,8 +53,8 @@ def search(
     """Search a space at random, and stop the worse trials early.
 
     All `trials` configurations are trained with the first of the `budgets`; the best
-    ``1 / factor`` of them with the second, and so on: successive halving [2]_. One
-    budget is plain random search [1]_. Each time a trial is trained from scratch. What
+    ``1 / factor`` of them with the second, and so on: successive halving. One
+    budget is plain random search. Each time a trial is trained from scratch. What
     is drawn, and the seed of each trial, depend on `seed`, `space` and the trial's
     number only; the number of workers and what happens to them changes no result.
 
@@ -116,10 +118,9 @@ def search(
 
     References
     ----------
-    .. [1] J. Bergstra and Y. Bengio, "Random Search for Hyper-Parameter Optimization",
-       JMLR 13, 2012.
-    .. [2] K. Jamieson and A. Talwalkar, "Non-stochastic Best Arm Identification and
-       Hyperparameter Optimization", AISTATS 2016, figure 1.
+    Bergstra, Bengio. Random search for hyper-parameter optimization. JMLR 13, 2012.
+    Jamieson, Talwalkar. Non-stochastic best arm identification and hyperparameter
+    optimization. AISTATS 2016, figure 1.
     """
     objective = as_function("objective", objective)
     space = checked_space("space", space)
@@ -213,7 +214,7 @@ class _Halving:
 
     def _run(self, client: Any, rung: int, trials: Sequence[int]) -> list[int]:
         """Run trials, note what comes of them, and return those that Dask gave up."""
-        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed import as_completed
 
         search, budget = uuid.uuid4().hex, self.budgets[rung]
         tasks = _cluster.tasks_per_host(client)
@@ -227,19 +228,17 @@ class _Halving:
             futures[future] = trial
         given_up = []
         try:
-            for future in as_completed(list(futures), loop=client.loop):
-                trial = futures.pop(future)
-                try:
-                    self._note(trial, rung, future.result())
-                except KilledWorker:
-                    given_up.append(trial)
-                except CancelledError:
-                    raise ConnectionError("The scheduler is lost.") from None
-                except Exception as error:
-                    raise RuntimeError(_unloadable(error)) from error
-                future.release()
+            for batch in as_completed(list(futures), loop=client.loop).batches():
+                finished = [future for future in batch if future.status == "finished"]
+                outcomes = _gathered(client, finished)
+                for future, outcome in zip(finished, outcomes, strict=True):
+                    self._note(futures.pop(future), rung, outcome)
+                for future in batch:
+                    if future in futures:
+                        _check_killed(future)
+                        given_up.append(futures.pop(future))
         finally:
-            if futures:
+            if futures and client.status == "running":
                 client.cancel(list(futures), force=True)
         return sorted(given_up)
 
@@ -264,12 +263,28 @@ class _Halving:
         return config, int(for_objective.generate_state(1)[0])
 
 
-def _unloadable(error: BaseException) -> str:
-    cause = error.__cause__ or error  # Dask puts words of its own around it
-    return (
-        "The scheduler or a worker cannot load the objective: "
-        f"{type(cause).__name__}: {cause}"
-    )
+def _gathered(client: Any, finished: Sequence[Any]) -> list[dict[str, Any]]:
+    from distributed import CancelledError
+
+    try:
+        return client.gather(finished)
+    except (CancelledError, OSError) as error:
+        raise ConnectionError(_LOST) from error
+
+
+def _check_killed(future: Any) -> None:
+    """Raise an error unless workers have died with a task."""
+    from distributed import KilledWorker
+
+    if future.cancelled():
+        raise ConnectionError(_LOST)
+    error = future.exception()
+    if not isinstance(error, KilledWorker):
+        cause = error.__cause__ or error  # Dask puts words of its own around it
+        raise RuntimeError(
+            "The scheduler or a worker cannot load the objective: "
+            f"{type(cause).__name__}: {cause}"
+        ) from error
 
 
 def _checked_address(scheduler: Any) -> str:

@@ -173,8 +173,7 @@ def log_uniform(low: float, high: float) -> Distribution:
 
     References
     ----------
-    .. [1] J. Bergstra and Y. Bengio, "Random Search for Hyper-Parameter Optimization",
-       JMLR 13, 2012.
+    Bergstra, Bengio. Random search for hyper-parameter optimization. JMLR 13, 2012.
     """
     low = number("low", low, above=0)
     return _LogUniform(low, number("high", high, above=low))
@@ -330,8 +329,7 @@ def zoom(
 
     References
     ----------
-    .. [1] CS231n, "Neural Networks Part 3: Hyperparameter optimization",
-       https://cs231n.github.io/neural-networks-3/#hyper
+    CS231n notes. Neural networks part 3: hyperparameter optimization.
     """
     space = checked_space("space", space)
     keep = whole_number("keep", keep, at_least=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +29,7 @@ def run_trial(
     """
     from distributed import get_worker
 
+    _let_tqdm_make_no_semaphore()
     worker = get_worker().address
     set_num_threads(kernel_threads(tasks.get(host_of(worker), 1)))
     begin = time.perf_counter()
@@ -39,6 +42,14 @@ def run_trial(
         outcome = {"score": None, "error": message}
     seconds = time.perf_counter() - begin
     return {**outcome, "seconds": round(seconds, 6), "worker": worker}
+
+
+@functools.cache
+def _let_tqdm_make_no_semaphore() -> None:
+    """A worker that is killed would leave it behind, and Python complain about it."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
 
 
 def kernel_threads(tasks: int) -> int:
