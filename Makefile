@@ -31,6 +31,7 @@ dist-book: _build/built ## pack the HTML book into one zip file, to be read with
 	@.venv/bin/python tools/pack_book.py
 
 test: install ## run every test, then every notebook against its committed outputs
+	@.venv/bin/python -c 'import nndl' # compiles what has changed, before two processes would
 	$(IN_VENV) pytest -n auto
 	$(IN_VENV) pytest -n auto --dist loadfile --nbval book/
 

@@ -175,7 +175,7 @@ def test_a_bad_answer_is_an_error_and_the_next_try_works(
     server, cache, monkeypatch, name
 ):
     answer, kind, message, asked = REFUSED[name]
-    monkeypatch.setattr(cifar10, "_TIMEOUT", 0.1 if "stall" in name else 20)
+    monkeypatch.setattr(cifar10, "_TIMEOUT", 1.0 if "stall" in name else 20)
     monkeypatch.setattr(cifar10, "_ARCHIVE_SIZE", 2 * len(server.body))
     server.answers = [answer] * 3
     assert_refused(server, cache, kind, message)
@@ -196,7 +196,7 @@ PASSING = {
 
 @pytest.mark.parametrize("name", PASSING)
 def test_trouble_that_passes_is_no_error(server, monkeypatch, name):
-    monkeypatch.setattr(cifar10, "_TIMEOUT", 0.1 if "stall" in name else 20)
+    monkeypatch.setattr(cifar10, "_TIMEOUT", 1.0 if "stall" in name else 20)
     server.answers = list(PASSING[name])
     assert_the_data_are_whole(server.fetch())
     assert len(server.requests) == len(PASSING[name]) + 1

@@ -245,8 +245,8 @@ def open_page(opener: Callable[..., Opened]) -> Iterator[Callable[..., Opened]]:
 
 @pytest.fixture(scope="session")
 def violations() -> Callable[..., list[str]]:
-    """Return a function that lists what axe-core has against a page, or only against its
-    colours.
+    """Return a function that lists what axe-core has against a page, or only against the
+    colours of what stands around its text.
 
     It is the last thing to do with a page, for it takes code and formulas out of it.
     """
@@ -255,12 +255,14 @@ def violations() -> Callable[..., list[str]]:
         reason="axe-playwright-python is not installed",
     )
 
-    def examine(page: Page, only_colours: bool = False) -> list[str]:
+    def examine(page: Page, only_colours_around: bool = False) -> list[str]:
         page.evaluate(TAKE_OUT_WHAT_REPEATS)
-        options = {"runOnly": RULES_OF_COLOURS} if only_colours else None
+        context = {"exclude": [["article"]]} if only_colours_around else None
+        options = {"runOnly": RULES_OF_COLOURS} if only_colours_around else None
+        found = axe.Axe().run(page, context=context, options=options)
         return [
             f"{violation['id']}: {node['target']} {node['html'][:200]}"
-            for violation in axe.Axe().run(page, options=options).response["violations"]
+            for violation in found.response["violations"]
             for node in violation["nodes"]
         ]
 

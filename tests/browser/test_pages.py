@@ -64,7 +64,9 @@ COLOURS_CHANGED = """async (scheme) => {
     document.getAnimations().forEach((animation) => animation.finish());
 }"""
 
-# Which scheme a page is opened and pictured in, by width; it is switched to the other then.
+# Which scheme a page is opened and pictured in, by width; it is switched to the other then,
+# which axe judges by the colours around the text: those of the text it judges at the other
+# width.
 FIRST_SCHEME = {1280: "light", 390: "dark"}
 
 
@@ -110,7 +112,7 @@ def visits(opener, violations, screenshots):
                 raw_formulas=raw,
                 complaints=list(opened.complaints),
                 outside=list(opened.outside),
-                violations=violations(page, only_colours=scheme != first),
+                violations=violations(page, only_colours_around=scheme != first),
             )
             opened.complaints.clear()  # of axe's own requests, which may fail
         page.context.close()
