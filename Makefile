@@ -37,7 +37,7 @@ test: install ## run every test, then every notebook against its committed outpu
 
 # Apart from `make test`, for they read the built book, which must not be an old one.
 test-browser: .venv/browser _build/built ## look at every page of the book in Chromium: some minutes
-	$(IN_VENV) pytest -n 2 --dist loadgroup tests/browser
+	$(IN_VENV) pytest -n 2 tests/browser
 
 fuzz: install ## call compiled code with 100,000 hostile arrays and settings: EXAMPLES=... SEED=... for others
 	.venv/bin/python tools/fuzz.py $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))

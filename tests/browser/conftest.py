@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -135,18 +136,43 @@ def addresses() -> list[str]:
     )
 
 
+def modes(address: str) -> list[Mode]:
+    """How a page is looked at: listings of source code, which differ in nothing but the
+    code, only on a phone, where there is less room for it."""
+    narrow = min(mode.width for mode in MODES)
+    listing = address.startswith("_modules/")
+    return [mode for mode in MODES if mode.width == narrow or not listing]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for an `address` on every page, those of one page together."""
-    if "address" in metafunc.fixturenames:
-        pages = addresses() or ["index.html"]  # which then skips, with the reason
-        groups = [pytest.mark.xdist_group(page) for page in pages]
-        parameters = [
-            pytest.param(page, marks=group)
-            for page, group in zip(pages, groups, strict=True)
+    """Run a test that asks for an `address` on every page, in every `mode` it asks for."""
+    pages = addresses() or ["index.html"]  # which then skips, with the reason
+    if {"address", "mode"} <= set(metafunc.fixturenames):
+        looks = [
+            pytest.param(page, mode, id=f"{page}-{mode}")
+            for page in pages
+            for mode in modes(page)
         ]
-        metafunc.parametrize("address", parameters, scope="session")
-    if "mode" in metafunc.fixturenames:
-        metafunc.parametrize("mode", MODES, ids=str, scope="session")
+        metafunc.parametrize(("address", "mode"), looks, scope="session")
+    elif "address" in metafunc.fixturenames:
+        metafunc.parametrize("address", pages, scope="session")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all tests of a page, which it then opens once, and one those of
+    the PDF, which it prints once. (Marks of pytest-xdist 3.8 do nothing in pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            page = re.search(r"\[(.+\.html)", test)
+            if page:
+                return page[1]
+            return file if file.endswith("test_pdf.py") else nodeid
+
+    return ByPage(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -166,7 +192,8 @@ def html() -> Path:
 
 @pytest.fixture(scope="session")
 def screenshots(html: Path) -> Path:
-    """The folder in which pictures of pages are kept, to be looked at."""
+    """The folder in which pictures of pages are kept, to be looked at. Those of whole
+    pages take a while: they are taken where `NNDL_SCREENSHOTS` is set."""
     folder = html.parent / "screenshots"
     folder.mkdir(exist_ok=True)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -97,9 +98,10 @@ def visits(opener, violations, screenshots):
         missing = page.evaluate(MISSING_PICTURES)
         raw = page.evaluate(RAW_FORMULAS)  # now: axe's turn takes formulas out
         name = f"{address.removesuffix('.html').replace('/', '-')}-{width}-{first}.jpg"
-        page.screenshot(
-            path=screenshots / name, type="jpeg", quality=40, full_page=True
-        )
+        if os.environ.get("NNDL_SCREENSHOTS"):
+            page.screenshot(
+                path=screenshots / name, type="jpeg", quality=40, full_page=True
+            )
         seen = {}
         for scheme in (first, "light" if first == "dark" else "dark"):
             page.emulate_media(color_scheme=scheme)

@@ -13,8 +13,6 @@ import pytest
 
 TOOL = Path(__file__).parents[2] / "tools" / "print_book.py"
 
-pytestmark = pytest.mark.xdist_group("pdf")  # printed once, by one process
-
 
 @pytest.fixture(scope="module")
 def reader(html):
