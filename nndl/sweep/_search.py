@@ -85,7 +85,8 @@ def search(
         Seed of the search.
     scheduler : str or None, optional
         Address of a Dask scheduler, ``'tcp://host:port'``. None starts workers on this
-        machine, for the time of the search.
+        machine, for the time of the search. If all workers of a given scheduler leave,
+        the search waits for others.
     workers : int or None, optional
         Processes to start on this machine; None starts one for each of the threads that
         compiled kernels would use (see `nndl.get_num_threads`).
