@@ -3,10 +3,12 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
 
 // Names and roles that the theme leaves out, for readers who listen to a page.
 document.addEventListener("DOMContentLoaded", () => {
-  // Where a search found a page but no words to quote, Sphinx would append nothing at all, which is an error.
+  // Where a search found a page but no words to quote, Sphinx would append nothing at all, which is an error. And
+  // to it the dot in `#module-nndl.optim` begins the name of a class.
   if (typeof Search !== "undefined") {
     const quote = Search.makeSearchSummary;
-    Search.makeSearchSummary = (...found) => quote(...found) ?? document.createDocumentFragment();
+    Search.makeSearchSummary = (page, words, anchor) =>
+      quote(page, words, anchor && `#${CSS.escape(anchor.slice(1))}`) ?? document.createDocumentFragment();
   }
 
   const all = (selector) => document.querySelectorAll(selector);
