@@ -120,7 +120,6 @@ def visits(opener, violations, screenshots):
                 outside=list(opened.outside),
                 violations=violations(page, only_colours_around=scheme != first),
             )
-            opened.complaints.clear()  # of axe's own requests, which may fail
         page.context.close()
         return seen
 
