@@ -11,6 +11,7 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.math cimport exp, expf, log
 from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memset
 
 from ._memory import empty
 
@@ -26,11 +27,14 @@ cdef extern from "kernels.h" nogil:
         idx (*direct_space)(const conv *, bint)
         idx (*winograd_space)(const conv *, bint)
         idx (*winograd_images)(const conv *)
+        idx (*winograd_filters_size)(const conv *)
+        idx (*winograd_gradients_size)(const conv *)
         void (*lowered_offsets)(const conv *, idx *)
     kernels kernels_f, kernels_d
     int isa_count()
     const char *isa_name(int)
     void isa_use(int)
+    void k_transpose(...)
     void k_gemm(...)
     void k_direct_forward(...)
     void k_direct_backward(...)
@@ -199,16 +203,27 @@ def _all_moderate(const floating[::1] x, int threads):
     return bool(yes)
 
 
-cdef spectra(w, conv *g, int threads, floating kind):
-    """The spectra of the filters w (C, KH, KW, F), in blocks of as many filters as a tile has columns."""
+cdef spectra(const floating[:, :, :, ::1] w, const conv *g, bint turned, int threads):
+    """The spectra of the filters w, in blocks of as many filters as a tile has columns; if `turned`, of those of the way
+    back, `g`: by half a turn, with channels and filters exchanged."""
     cdef idx columns = kernels_f.columns if floating is float else kernels_d.columns
-    cdef idx blocks = pieces(g.F, columns), i
-    cdef floating[:, :, :, ::1] padded = np.zeros(w.shape[:3] + (blocks * columns,), w.dtype)
-    cdef floating[:, ::1] U = empty((blocks, 36 * g.C * columns), w.dtype)
-    np.asarray(padded)[..., :g.F] = w
+    cdef idx blocks = pieces(g.F, columns), K = g.KH * g.KW, size = g.C * K * columns, i, c, filters
+    cdef idx block = kernels_f.winograd_filters_size(g) if floating is float else kernels_d.winograd_filters_size(g)
+    cdef floating[:, ::1] U = empty((blocks, block), np.float32 if floating is float else np.float64)
+    cdef floating[::1] space = workspace(threads, size, <floating> 0)
+    cdef floating *lines  # [C][KH][KW][columns]: filters side by side
     for i in prange(blocks, nogil=True, num_threads=threads):
-        k_winograd_filters(&padded[0, 0, 0, i * columns], g, blocks * columns, &U[i, 0])
-    return U
+        filters = min(columns, g.F - i * columns)
+        lines = &space[threadid() * size]
+        if filters < columns:
+            memset(lines, 0, size * sizeof(floating))
+        if turned:
+            for c in range(g.C):
+                k_transpose(&w[c, i * columns, 0, 0], filters, K, K, lines + ((c + 1) * K - 1) * columns, -columns)
+        else:
+            k_transpose(&w[i * columns, 0, 0, 0], filters, g.C * K, g.C * K, lines, columns)
+        k_winograd_filters(lines, g, &U[i, 0])
+    return np.asarray(U).reshape(-1)
 
 
 def conv_forward(const floating[:, :, :, ::1] x, w, b, idx pad, idx stride, bint relu, bint pooled, int threads):
@@ -226,7 +241,7 @@ def conv_forward(const floating[:, :, :, ::1] x, w, b, idx pad, idx stride, bint
     cdef idx[::1] offsets
     cdef floating[::1] filters, space
     if winograd:
-        filters = np.asarray(spectra(w.transpose(1, 2, 3, 0), &g, threads, kind)).reshape(-1)
+        filters = spectra[floating](w, &g, False, threads)
         size = kernels_f.winograd_space(&g, False) if floating is float else kernels_d.winograd_space(&g, False)
         step = kernels_f.winograd_images(&g) if floating is float else kernels_d.winograd_images(&g)
     else:
@@ -264,10 +279,11 @@ def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1
     if winograd:
         if need_dx:
             back = geometry(F, g.Ho, g.Wo, g.C, g.KH, g.KW, g.KH - 1 - pad, 1)
-            filters = np.asarray(spectra(w[:, :, ::-1, ::-1].transpose(0, 2, 3, 1), &back, threads, kind)).reshape(-1)
+            filters = spectra[floating](w, &back, True, threads)
         size = kernels_f.winograd_space(&g, True) if floating is float else kernels_d.winograd_space(&g, True)
         step = kernels_f.winograd_images(&g) if floating is float else kernels_d.winograd_images(&g)
-        dU = 36 * pieces(g.C, columns) * columns * Fp
+        dU = kernels_f.winograd_gradients_size(&g) if floating is float else kernels_d.winograd_gradients_size(&g)
+        groups = min(groups, pieces(2 * N, step))  # not a sum of all spectra for a handful of small images
     else:
         if need_dx:
             filters = panels(w.reshape(F, K).T, kernels_f.rows if floating is float else kernels_d.rows).reshape(-1)
@@ -295,10 +311,20 @@ def conv_backward(const floating[:, :, :, ::1] dout, const floating[:, :, :, ::1
             n = n + step
         if winograd:
             k_winograd_filter_gradients(mine, &g, &dw[i, 0])
-    total = np.asarray(dw)[:groups].sum(0)
+    total = np.empty(dw.shape[1], dtype)
+    column_sums(np.asarray(dw)[:groups], total, threads)
     if winograd:
-        total = np.ascontiguousarray(total.reshape(g.C, g.KH, g.KW, Fp)[..., :F].transpose(3, 0, 1, 2))
+        total = transposed[floating](total.reshape(K, Fp), F, threads)
     return np.asarray(dx) if need_dx else None, total.reshape(w.shape), np.asarray(db)[:groups].sum(0)
+
+
+cdef transposed(const floating[:, ::1] a, idx columns, int threads):
+    """The transpose of the first `columns` of a matrix."""
+    cdef idx rows = a.shape[0], i
+    cdef floating[:, ::1] out = np.empty((columns, rows), np.float32 if floating is float else np.float64)
+    for i in prange(pieces(rows, PANEL), nogil=True, num_threads=threads):
+        k_transpose(&a[i * PANEL, 0], min(PANEL, rows - i * PANEL), columns, a.shape[1], &out[0, i * PANEL], rows)
+    return np.asarray(out)
 
 
 # ---- pooling ----

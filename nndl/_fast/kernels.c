@@ -22,5 +22,6 @@ static idx winograd_space(const conv *g, int backward)
 #define NAME(name, ...) .name = name,
 extern const KERNELS_TYPE BUILD;
 const KERNELS_TYPE BUILD = {
-    ROWS, COLUMNS, CONV_ROWS, direct_space, winograd_space, winograd_images, GEMM_SPACE, lowered_offsets, KERNELS(NAME, T)
+    ROWS, COLUMNS, CONV_ROWS, direct_space, winograd_space, winograd_images, winograd_filters_size, winograd_gradients_size,
+    GEMM_SPACE, lowered_offsets, KERNELS(NAME, T)
 };

@@ -14,11 +14,12 @@ typedef struct {
 typedef struct { double mean, var; } stats;
 
 #define KERNELS(KERNEL, T)                                                                                                 \
+    KERNEL(transpose, const T *, idx, idx, idx, T *, idx)                                                                  \
     KERNEL(gemm, const T *, idx, idx, idx, idx, idx, const T *, idx, idx, T *, idx, const T *, int, T *)                   \
     KERNEL(direct_forward, const T *, const conv *, const T *, const idx *, const T *, int, T *, uint8_t *, T *)           \
     KERNEL(direct_backward, const T *, const conv *, const T *, const idx *, const T *, const uint8_t *, const uint8_t *,  \
            T *, T *, T *, T *)                                                                                             \
-    KERNEL(winograd_filters, const T *, const conv *, idx, T *)                                                            \
+    KERNEL(winograd_filters, const T *, const conv *, T *)                                                                 \
     KERNEL(winograd_forward, const T *, const conv *, idx, const T *, const T *, int, T *, uint8_t *, T *)                 \
     KERNEL(winograd_backward, const T *, const conv *, idx, const T *, const T *, const uint8_t *, const uint8_t *, T *,   \
            T *, int, T *, T *)                                                                                             \
@@ -46,7 +47,8 @@ typedef struct { double mean, var; } stats;
     typedef struct {                                                                                                       \
         idx rows, columns, conv_rows; /* of the register tiles: what operands are packed for */                            \
         idx (*direct_space)(const conv *, int backward), (*winograd_space)(const conv *, int backward);                    \
-        idx (*winograd_images)(const conv *), gemm_space;                                                                  \
+        idx (*winograd_images)(const conv *), (*winograd_filters_size)(const conv *);                                      \
+        idx (*winograd_gradients_size)(const conv *), gemm_space;                                                          \
         void (*lowered_offsets)(const conv *, idx *);                                                                      \
         KERNELS(POINTER, T)                                                                                                \
     } type;
@@ -63,6 +65,7 @@ void isa_use(int i);
 /* k_gemm(A, ...) and so on: the kernel for the number type of the array A */
 #define KERNEL_FOR(array, name) \
     _Generic((array), float *: kernels_f.name, const float *: kernels_f.name, double *: kernels_d.name, const double *: kernels_d.name)
+#define k_transpose(a, ...) KERNEL_FOR(a, transpose)(a, __VA_ARGS__)
 #define k_gemm(a, ...) KERNEL_FOR(a, gemm)(a, __VA_ARGS__)
 #define k_direct_forward(a, ...) KERNEL_FOR(a, direct_forward)(a, __VA_ARGS__)
 #define k_direct_backward(a, ...) KERNEL_FOR(a, direct_backward)(a, __VA_ARGS__)

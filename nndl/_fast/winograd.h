@@ -5,7 +5,8 @@
    entry by entry and summed over channels, so each of the 36 entries is a matrix product, patches x channels x filters.
    The matrices evaluate and interpolate polynomials at the points 0, +-1/sqrt 2, +-sqrt 2 and infinity, which lose four to
    five times less accuracy than 0, +-1, +-2. Pixels are worked in the order [row][column][channel], so that a vector
-   holds channels; spectra lie as [36][patch][channel]. */
+   holds channels; spectra lie as [36][patch][channel], with a GAP after each of the 36, for 36 places that are a round
+   number of bytes apart would meet in one cache set. */
 enum { PATCH = 6, ENTRIES = PATCH * PATCH };
 #define R 1.4142135623730951 /* sqrt 2 */
 static const double INPUT_MATRIX[36] = {1, 0, -2.5, 0, 1, 0,         0, -R, -2, R / 2, 1, 0,     0, R, -2, -R / 2, 1, 0,
@@ -83,7 +84,8 @@ static void window(const T *image, idx H, idx W, idx C, idx h, idx w, idx side, 
         for (idx j = w; j < w + side; j++) *at++ = i >= 0 && i < H && j >= 0 && j < W ? image + (i * W + j) * C : zeros;
 }
 
-/* spectra[36][step / C][C] of the patches of image[H][W][C], or of the tiles of its output's gradient */
+/* the spectra [36][patch][C], the 36 by `step` apart, of the patches of image[H][W][C], or of the tiles of its output's
+   gradient */
 static void spectra(transform *turn, const T *image, idx H, idx W, idx C, const conv *g, idx margin, idx side, const T *zeros,
                     T *spectrum, idx step)
 {
@@ -97,14 +99,16 @@ static void spectra(transform *turn, const T *image, idx H, idx W, idx C, const 
         }
 }
 
-/* one block of the filters' spectra, U[36][C][COLUMNS], from COLUMNS of the filters w[C][KH][KW][Fp] */
-static void winograd_filters(const T *w, const conv *g, idx Fp, T *U)
+INLINE idx filters_step(const conv *g) { return g->C * COLUMNS + GAP; }
+static idx winograd_filters_size(const conv *g) { return ENTRIES * filters_step(g); }
+/* the spectra U[36][C][COLUMNS] of a block of the filters, w[C][KH][KW][COLUMNS] */
+static void winograd_filters(const T *w, const conv *g, T *U)
 {
     const T *in[25];
     T *out[ENTRIES];
     for (idx c = 0; c < g->C; c++) {
-        for (idx k = 0; k < g->KH * g->KW; k++) in[k] = w + (c * g->KH * g->KW + k) * Fp;
-        for (idx k = 0; k < ENTRIES; k++) out[k] = U + (k * g->C + c) * COLUMNS;
+        for (idx k = 0; k < g->KH * g->KW; k++) in[k] = w + (c * g->KH * g->KW + k) * COLUMNS;
+        for (idx k = 0; k < ENTRIES; k++) out[k] = U + k * filters_step(g) + c * COLUMNS;
         (g->KH == 3 ? filter3_spectrum : filter5_spectrum)(in, out, COLUMNS);
     }
 }
@@ -112,29 +116,30 @@ static void winograd_filters(const T *w, const conv *g, idx Fp, T *U)
 static idx winograd_convolve_size(const conv *g, idx n)
 {
     idx Cp = round_up(g->C, COLUMNS), t = n * patches(g);
-    return Cp + ENTRIES * (t * Cp + round_up(t, ROWS) * COLUMNS) + 2 * round_up(g->Ho * g->Wo, VL) * COLUMNS + ROWS * Cp;
+    return Cp + ENTRIES * (t * Cp + round_up(t, ROWS) * COLUMNS + 2 * GAP) + 2 * round_up(g->Ho * g->Wo, VL) * COLUMNS + ROWS * Cp;
 }
 /* n images [H][W][Cp] convolved: y[n][F][Ho][Wo] through bias, ReLU and 2 x 2 pool as direct_forward() */
 static void winograd_convolve(const T *images, const conv *g, idx n, const T *U, const T *bias, int relu, T *y, uint8_t *code,
                               T *space)
 {
-    idx P = g->Ho * g->Wo, Py = code ? (g->Ho / 2) * (g->Wo / 2) : P, Cp = round_up(g->C, COLUMNS), side = tile_side(g);
-    idx each = patches(g), t = n * each, tp = round_up(t, ROWS);
-    T *zeros = space, *S = zeros + Cp, *M = S + ENTRIES * t * Cp + ROWS * Cp, *pixels = M + ENTRIES * tp * COLUMNS;
+    idx P = g->Ho * g->Wo, Py = code ? (g->Ho / 2) * (g->Wo / 2) : P, Cp = round_up(g->C, COLUMNS);
+    idx side = tile_side(g), each = patches(g), t = n * each, tp = round_up(t, ROWS);
+    idx S_step = t * Cp + GAP, M_step = tp * COLUMNS + GAP;
+    T *zeros = space, *S = zeros + Cp, *M = S + ENTRIES * S_step + ROWS * Cp, *pixels = M + ENTRIES * M_step;
     T *planes = pixels + round_up(P, VL) * COLUMNS, *out[16];
     const T *in[ENTRIES];
     memset(zeros, 0, Cp * sizeof(T));
     for (idx i = 0; i < n; i++)
-        spectra(input_spectrum, images + i * g->H * g->W * Cp, g->H, g->W, Cp, g, g->pad, PATCH, zeros, S + i * each * Cp, t * Cp);
-    for (idx f = 0; f < g->F; f += COLUMNS) {
+        spectra(input_spectrum, images + i * g->H * g->W * Cp, g->H, g->W, Cp, g, g->pad, PATCH, zeros, S + i * each * Cp, S_step);
+    for (idx f = 0; f < g->F; f += COLUMNS, U += winograd_filters_size(g)) {
         idx filters = smaller(COLUMNS, g->F - f);
         for (idx k = 0; k < ENTRIES; k++)
-            tiles(tile_rows, ROWS, COLUMNS, tp, COLUMNS, g->C, S + k * t * Cp, Cp, Cp, U + (f * ENTRIES + k * COLUMNS) * g->C, 1,
-                  COLUMNS, NULL, M + k * tp * COLUMNS, COLUMNS, NULL, 0, 0);
+            tiles(tile_rows, ROWS, COLUMNS, tp, COLUMNS, g->C, S + k * S_step, Cp, Cp, U + k * filters_step(g), 1, COLUMNS, NULL,
+                  M + k * M_step, COLUMNS, NULL, 0, 0);
         for (idx i = 0; i < n; i++) {
             for (idx p = 0; p < each; p++) {
                 idx h = p / patches_across(g) * side, w = p % patches_across(g) * side;
-                for (idx k = 0; k < ENTRIES; k++) in[k] = M + (k * tp + i * each + p) * COLUMNS;
+                for (idx k = 0; k < ENTRIES; k++) in[k] = M + k * M_step + (i * each + p) * COLUMNS;
                 window(pixels, g->Ho, g->Wo, COLUMNS, h, w, side, planes, (const T **)out); /* what lies outside is lost in planes */
                 (g->KH == 3 ? output3 : output5)(in, out, COLUMNS);
             }
@@ -174,12 +179,14 @@ static conv reversed(const conv *g)
     conv back = {g->F, g->Ho, g->Wo, g->C, g->KH, g->KW, g->KH - 1 - g->pad, 1, g->H, g->W, 0};
     return back;
 }
+INLINE idx gradients_step(const conv *g) { return round_up(g->C, COLUMNS) * round_up(g->F, COLUMNS) + GAP; }
+static idx winograd_gradients_size(const conv *g) { return ENTRIES * gradients_step(g); }
 static idx winograd_backward_size(const conv *g)
 {
     conv back = reversed(g);
     idx n = winograd_images(g), t = n * patches(g), Cp = round_up(g->C, COLUMNS), Fp = round_up(g->F, COLUMNS);
     return n * g->Ho * g->Wo * Fp + Cp + Fp + round_up(g->F * g->Ho * g->Wo, 64) + g->H * g->W * Cp +
-           ENTRIES * t * (Cp + Fp) + ROWS * (Cp + Fp) + winograd_convolve_size(&back, n);
+           (ENTRIES * t + ROWS) * (Cp + Fp) + 2 * ENTRIES * GAP + winograd_convolve_size(&back, n);
 }
 /* n images: dU[36][Cp][Fp] (+)= the products of the spectra of x and dout, db +=, dx = (unless NULL); U: of the turned filters */
 static void winograd_backward(const T *x, const conv *g, idx n, const T *U, const T *dout, const uint8_t *passed, const uint8_t *code, T *dx,
@@ -189,7 +196,8 @@ static void winograd_backward(const T *x, const conv *g, idx n, const T *U, cons
     idx P = g->Ho * g->Wo, Pd = code ? (g->Ho / 2) * (g->Wo / 2) : P, HW = g->H * g->W, each = patches(g), t = n * each;
     idx Cp = round_up(g->C, COLUMNS), Fp = round_up(g->F, COLUMNS);
     T *dimages = space, *zeros = dimages + n * P * Fp, *d = zeros + Cp + Fp, *image = d + round_up(g->F * P, 64);
-    T *S = image + HW * Cp, *Z = S + ENTRIES * t * Cp + ROWS * Cp, *rest = Z + ENTRIES * t * Fp + ROWS * Fp;
+    idx S_step = t * Cp + GAP, Z_step = t * Fp + GAP;
+    T *S = image + HW * Cp, *Z = S + ENTRIES * S_step + ROWS * Cp, *rest = Z + ENTRIES * Z_step + ROWS * Fp;
     memset(zeros, 0, (Cp + Fp) * sizeof(T));
     for (idx p = 0; p < HW && Cp > g->C; p++) memset(image + p * Cp + g->C, 0, (Cp - g->C) * sizeof(T));
     for (idx i = 0; i < n; i++) {
@@ -199,23 +207,23 @@ static void winograd_backward(const T *x, const conv *g, idx n, const T *U, cons
         transpose(d, g->F, P, P, dimage, Fp);
         for (idx p = 0; p < P && Fp > g->F; p++) memset(dimage + p * Fp + g->F, 0, (Fp - g->F) * sizeof(T));
         spectra(g->KH == 3 ? gradient3_spectrum : gradient5_spectrum, dimage, g->Ho, g->Wo, Fp, g, 0, tile_side(g), zeros,
-                Z + i * each * Fp, t * Fp);
+                Z + i * each * Fp, Z_step);
         transpose(x + i * g->C * HW, g->C, HW, HW, image, Cp);
-        spectra(input_spectrum, image, g->H, g->W, Cp, g, g->pad, PATCH, zeros, S + i * each * Cp, t * Cp);
+        spectra(input_spectrum, image, g->H, g->W, Cp, g, g->pad, PATCH, zeros, S + i * each * Cp, S_step);
     }
     for (idx k = 0; k < ENTRIES; k++)
-        tiles(tile_columns, ROWS, COLUMNS, g->C, Fp, t, S + k * t * Cp, 1, Cp, Z + k * t * Fp, 1, Fp, NULL, dU + k * Cp * Fp, Fp,
-              NULL, 0, add);
+        tiles(tile_columns, ROWS, COLUMNS, g->C, Fp, t, S + k * S_step, 1, Cp, Z + k * Z_step, 1, Fp, NULL,
+              dU + k * gradients_step(g), Fp, NULL, 0, add);
     if (dx) winograd_convolve(dimages, &back, n, U, NULL, 0, dx, NULL, rest);
 }
 /* dw[C][KH][KW][Fp] from the gradient of the filters' spectra */
 static void winograd_filter_gradients(const T *dU, const conv *g, T *dw)
 {
-    idx Cp = round_up(g->C, COLUMNS), Fp = round_up(g->F, COLUMNS);
+    idx Fp = round_up(g->F, COLUMNS);
     const T *in[ENTRIES];
     T *out[25];
     for (idx c = 0; c < g->C; c++) {
-        for (idx k = 0; k < ENTRIES; k++) in[k] = dU + (k * Cp + c) * Fp;
+        for (idx k = 0; k < ENTRIES; k++) in[k] = dU + k * gradients_step(g) + c * Fp;
         for (idx k = 0; k < g->KH * g->KW; k++) out[k] = dw + (c * g->KH * g->KW + k) * Fp;
         (g->KH == 3 ? filter3_gradient : filter5_gradient)(in, out, Fp);
     }

@@ -131,12 +131,14 @@ static T *panels(const T *a, idx M, idx K, int turned, idx rows)
 static T *spectra_of(const T *w, const conv *g, int reverse)
 {
     idx F = g->F, Fp = round_up(F, COLUMNS), K = g->KH * g->KW;
-    T *ordered = zeros(g->C * K * Fp), *U = zeros(ENTRIES * g->C * Fp);
+    idx block = g->C * K * COLUMNS, size = BUILD.winograd_filters_size(g);
+    T *ordered = zeros(Fp / COLUMNS * block), *U = zeros(Fp / COLUMNS * size);
     for (idx f = 0; f < F; f++)
         for (idx c = 0; c < g->C; c++)
             for (idx k = 0; k < K; k++)
-                ordered[(c * K + k) * Fp + f] = reverse ? w[(c * F + f) * K + K - 1 - k] : w[(f * g->C + c) * K + k];
-    for (idx f = 0; f < Fp; f += COLUMNS) BUILD.winograd_filters(ordered + f, g, Fp, U + ENTRIES * g->C * f);
+                ordered[f / COLUMNS * block + (c * K + k) * COLUMNS + f % COLUMNS] =
+                    reverse ? w[(c * F + f) * K + K - 1 - k] : w[(f * g->C + c) * K + k];
+    for (idx i = 0; i < Fp / COLUMNS; i++) BUILD.winograd_filters(ordered + i * block, g, U + i * size);
     free(ordered);
     return U;
 }
@@ -153,7 +155,7 @@ static void check_convolution(idx C, idx H, idx W, idx F, idx KH, idx KW, idx pa
         conv back = reversed(&g);
         idx Fp = round_up(F, COLUMNS);
         T *U = spectra_of(l.w, &g, 0), *V = spectra_of(l.w, &back, 1), *space = unset(BUILD.winograd_space(&g, 0));
-        T *dU = unset(ENTRIES * round_up(C, COLUMNS) * Fp), *turned = unset(K * Fp), *space2 = unset(BUILD.winograd_space(&g, 1));
+        T *dU = unset(BUILD.winograd_gradients_size(&g)), *turned = unset(K * Fp), *space2 = unset(BUILD.winograd_space(&g, 1));
         BUILD.winograd_forward(l.x, &g, 1, U, bias, fused != ALONE_, out, code, space);
         BUILD.winograd_backward(l.x, &g, 1, V, l.dout, l.passed, l.code, dx, dU, 0, db, space2);
         BUILD.winograd_filter_gradients(dU, &g, turned);
@@ -311,6 +313,16 @@ static void check_elementwise(idx n)
     free(x), free(dy), free(y), free(dx), free(plain), free(plain_dx), free(passed);
 }
 
+static void check_transpose(idx rows, idx columns, int upside_down)
+{
+    T *x = numbers(rows * columns), *turned = unset(rows * columns), *plain = zeros(rows * columns);
+    for (idx r = 0; r < rows; r++)
+        for (idx c = 0; c < columns; c++) plain[(upside_down ? columns - 1 - c : c) * rows + r] = x[r * columns + c];
+    BUILD.transpose(x, rows, columns, columns, upside_down ? turned + (columns - 1) * rows : turned, upside_down ? -rows : rows);
+    compare("transpose", turned, plain, rows * columns);
+    free(x), free(turned), free(plain);
+}
+
 static void check_column_sums(idx N, idx D)
 {
     T *x = numbers(N * D), *sums = unset(D), *plain = zeros(D);
@@ -341,6 +353,7 @@ int main(void)
     check_norm("layer norm", ROWS_ALONE, 3, 37, 0), check_norm("layer norm", ROWS_ALONE, 2, 3, 0);
     check_elementwise(1), check_elementwise(77), check_elementwise(1000);
     check_column_sums(9, 5), check_column_sums(3, 70);
+    check_transpose(1, 1, 0), check_transpose(16, 9, 1), check_transpose(37, 70, 0), check_transpose(64, 33, 1);
     printf("%d failures\n", failures);
     return failures > 0;
 }
