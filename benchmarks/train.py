@@ -2,6 +2,10 @@ r"""Trains an experiment of `nndl train` with PyTorch: the same network, batch, 
 and data order on the same machine, so that time and accuracy stand side by side.
 
     python -m nndl.benchmarks.train CONFIG.toml [--seed S] [--test] [--record FILE.json]
+    python -m nndl.benchmarks.train CONFIG.toml --steps [--record FILE.json]
+
+The second form trains nothing to the end: it takes steps of ours and of PyTorch's in
+turn, so that a machine which is slower at one time than at another is so for both.
 
 The same are
 
@@ -41,6 +45,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from nndl._arguments import Array, flag, whole_number
 from nndl._spec import Layer
@@ -51,7 +56,7 @@ from nndl.experiments._evaluate import evaluate_network
 from nndl.solver import Solver
 
 from .pytorch import LAYOUTS, torch
-from .timing import QUICK, interleaved_medians
+from .timing import QUICK, THOROUGH, Effort, interleaved_medians
 
 #: Images at once when accuracies are taken during training: as `Solver.check_accuracy`.
 AT_ONCE = 100
@@ -433,6 +438,78 @@ class _Average:
             torch._foreach_copy_(state, before)
 
 
+# ---- the time of a step --------------------------------------------------------------
+
+#: A step may take a second, and half of them are not timed.
+STEPS = dataclasses.replace(THOROUGH, seconds=30.0)
+
+
+@dataclasses.dataclass
+class StepTimes:
+    """What steps of training take, one of ours and one of PyTorch's in turn.
+
+    Attributes
+    ----------
+    nndl, pytorch : float
+        Medians, in seconds.
+    layout : torch.memory_format
+        PyTorch's, which was the quicker one.
+    """
+
+    nndl: float
+    pytorch: float
+    layout: Any
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long as ours PyTorch's takes."""
+        return self.pytorch / self.nndl
+
+
+def time_steps(
+    experiment: Experiment, data: dict[str, Any], effort: Effort = STEPS
+) -> StepTimes:
+    """Time whole steps of an experiment's training: gathering and augmentation of a
+    minibatch, loss, gradients, update and average of the weights.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    data : dict
+        As `Experiment.load_data` returns.
+    effort : Effort, optional
+
+    Raises
+    ------
+    ImportError
+        If PyTorch is not installed.
+    FloatingPointError
+        If a loss is not a finite number.
+    """
+    if torch is None:
+        raise ImportError("PyTorch is not installed, with which this compares.")
+    solver, other = (experiment._solver(data, 0, verbose=False) for _ in range(2))
+    twin = Twin(other.model, _quicker_layout(experiment, other))
+    training = _Training(experiment, other, twin, quiet=True)
+    per_epoch, size = solver.iterations_per_epoch, solver.batch_size
+    solver._goal = solver.num_epochs * per_epoch
+    order = other.rng.permutation(len(other.X_train))
+    silent = tqdm(disable=True)
+
+    def ours() -> None:
+        solver.iteration %= per_epoch  # the first epoch, again and again
+        solver._step(silent)
+
+    def theirs() -> None:
+        training.iteration %= per_epoch
+        first = training.iteration * size
+        training._step(order[first : first + size])
+
+    peers = {"nndl": [ours], "pytorch": [theirs]}
+    times = interleaved_medians(peers, effort)
+    return StepTimes(times["nndl"][0], times["pytorch"][0], twin.layout)
+
+
 # ---- the command ---------------------------------------------------------------------
 
 
@@ -454,12 +531,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--record", type=Path, metavar="FILE", help="put the results into a JSON file"
     )
+    parser.add_argument(
+        "--steps",
+        action="store_true",
+        help="train nothing to the end: time steps of nndl's training and of PyTorch's in turn",
+    )
     parser.add_argument("--quiet", action="store_true", help="print only the results")
     asked = parser.parse_args(argv)
     if asked.record is not None and asked.epochs is not None:
         parser.error("--record takes runs of all the file's epochs, not of --epochs")
+    if asked.steps and (
+        asked.test or asked.seed is not None or asked.epochs is not None
+    ):
+        parser.error("--steps takes no --seed, --epochs or --test: nothing is trained")
     try:
-        _command(asked)
+        (_steps if asked.steps else _command)(asked)
     except (ArithmeticError, ImportError, OSError, ValueError) as error:
         sys.exit(f"train: {error}")
     except KeyboardInterrupt:
@@ -485,6 +571,27 @@ def _command(asked: argparse.Namespace) -> None:
         _record.record(
             asked.record, run, Path(asked.config).parent,
             framework="pytorch", versions={"torch": torch.__version__}, layout=layout,
+        )  # fmt: skip
+        print(f"\nrecorded in  {asked.record}")
+
+
+def _steps(asked: argparse.Namespace) -> None:
+    experiment = read(asked.config)
+    if asked.record is not None:
+        _record.check(asked.record, experiment)
+    data = experiment.load_data(num_test=1)
+    times = time_steps(experiment, data, STEPS)
+    layout = str(times.layout).removeprefix("torch.")
+    print(
+        f"{experiment.name}: a step takes nndl {1e3 * times.nndl:.1f} ms and PyTorch "
+        f"{torch.__version__}, {layout}, {1e3 * times.pytorch:.1f} ms: {times.ratio:.2f} times as long"
+    )
+    print(f"data: {_record.origin(data)}")
+    if asked.record is not None:
+        _record.record_steps(
+            asked.record, experiment, data, Path(asked.config).parent,
+            {"nndl": times.nndl, "pytorch": times.pytorch},
+            versions={"torch": torch.__version__}, layout=layout,
         )  # fmt: skip
         print(f"\nrecorded in  {asked.record}")
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from nndl.benchmarks import train
+from nndl.benchmarks.timing import Effort
 from nndl.cnn import ConvNet
 from nndl.experiments import Experiment, _record, parse, read
+from nndl.solver import Solver
 
 BATCH, IMAGES = 40, 130  # three iterations in an epoch, and ten images left over
 
@@ -231,6 +233,46 @@ def test_a_loss_that_is_not_finite_is_an_error(torch):
         train.train(experiment, data=data, quiet=True)
 
 
+# ---- the time of a step --------------------------------------------------------------
+
+
+def test_steps_are_timed_in_turn_and_stay_within_an_epoch(torch, monkeypatch):
+    taken = []
+    for framework, kind in (("nndl", Solver), ("pytorch", train._Training)):
+
+        def noted(self, batch, framework=framework, step=kind._step):
+            taken.append((framework, self.iteration))
+            return step(self, batch)
+
+        monkeypatch.setattr(kind, "_step", noted)
+
+    def times(peers, effort):
+        if "nndl" not in peers:  # which layout is quicker
+            return {name: [1.0] for name in peers}
+        for _ in range(4):
+            for [step] in peers.values():
+                step()
+        return {"nndl": [0.25], "pytorch": [0.625]}
+
+    monkeypatch.setattr(train, "interleaved_medians", times)
+    experiment = parse(tables("adam"))  # whose rate follows a schedule
+    found = train.time_steps(experiment, experiment.load_data())
+    assert (found.nndl, found.pytorch, found.ratio) == (0.25, 0.625, 2.5)
+    assert taken == [
+        (framework, place)
+        for place in (0, 1, 2, 0)
+        for framework in ("nndl", "pytorch")
+    ]
+
+
+def test_steps_take_time(torch):
+    experiment = parse(tables("adamw"))
+    effort = Effort(seconds=0, rounds=2, naive_images=0, soak_steps=0)
+    found = train.time_steps(experiment, experiment.load_data(), effort)
+    assert 0 < found.nndl < 60
+    assert 0 < found.pytorch < 60
+
+
 # ---- the command ---------------------------------------------------------------------
 
 FILE = """
@@ -277,6 +319,35 @@ def test_the_record_stands_beside_ours(torch, config, tmp_path, capsys):
     assert "(Epoch 2 / 2) train acc: " in said
     assert f"PyTorch {torch.__version__}" in said
     assert "test accuracy" in said
+
+
+def test_the_times_of_steps_stand_beside_the_runs(
+    torch, config, tmp_path, capsys, monkeypatch
+):
+    results = tmp_path / "small.json"
+    train.main([str(config), "--quiet", "--record", str(results)])
+    before = json.loads(results.read_text())
+    monkeypatch.setattr(train, "STEPS", Effort(0, 2, naive_images=0, soak_steps=0))
+    train.main([str(config), "--steps", "--record", str(results)])
+
+    after = json.loads(results.read_text())
+    steps = after.pop("steps")
+    assert after == before
+    assert steps["seconds"].keys() == {"nndl", "pytorch"}
+    assert all(seconds > 0 for seconds in steps["seconds"].values())
+    for same in ("data", "machine", "revision", "versions"):
+        assert steps[same] == before["runs"][0][same]
+    assert "small: a step takes nndl" in capsys.readouterr().out
+    train.main([str(config), "--quiet", "--record", str(results)])
+    assert json.loads(results.read_text())["steps"] == steps  # kept
+
+
+@pytest.mark.parametrize("other", ["--test", "--seed=1", "--epochs=1"])
+def test_times_of_steps_are_not_a_training(config, capsys, other):
+    with pytest.raises(SystemExit) as stopped:
+        train.main([str(config), "--steps", other])
+    assert stopped.value.code == 2
+    assert "--steps takes no --seed, --epochs or --test" in capsys.readouterr().err
 
 
 def test_fewer_epochs_and_little_said(torch, config, capsys):

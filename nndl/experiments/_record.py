@@ -72,6 +72,31 @@ def record(
     add(path, run.experiment, entry)
 
 
+def record_steps(
+    path: Path,
+    experiment: Experiment,
+    data: Mapping[str, Any],
+    folder: Path,
+    seconds: Mapping[str, float],
+    versions: Mapping[str, str],
+    **details: Any,
+) -> None:
+    """Put the `seconds` that a step takes, by framework, into the file of an experiment's
+    results. `folder`, `versions` and `details` are as for `record`.
+
+    Raises
+    ------
+    ValueError
+        If the file holds the results of other settings.
+    """
+    steps = {
+        "seconds": {framework: round(s, 5) for framework, s in seconds.items()},
+        **circumstances(data, folder, versions),
+        **details,
+    }
+    _write(path, check(path, experiment) | {"steps": steps})
+
+
 def check(path: Path, experiment: Experiment) -> dict[str, Any]:
     """Return what a file of results holds; an empty one where there is none.
 
@@ -108,6 +133,10 @@ def add(path: Path, experiment: Experiment, entry: dict[str, Any]) -> None:
     results["runs"] = sorted(
         [*kept, entry], key=lambda run: (run["framework"], run["seed"])
     )
+    _write(path, results)
+
+
+def _write(path: Path, results: Mapping[str, Any]) -> None:
     with replacing(path) as file:
         file.write(json.dumps(results, indent=1).encode() + b"\n")
 
