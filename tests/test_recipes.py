@@ -70,6 +70,17 @@ def test_results_belong_to_the_recipe_as_it_is_now(name):
     assert recorded(name)["settings"] == json.loads(json.dumps(experiment.tables))
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_steps_were_timed_beside_pytorchs(name):
+    steps = recorded(name)["steps"]
+    assert steps["seconds"].keys() == {"nndl", "pytorch"}
+    assert all(0 < seconds < 10 for seconds in steps["seconds"].values())
+    assert "torch" in steps["versions"]
+    assert "dirty" not in steps["revision"]
+    assert steps["machine"]["cores"] == steps["machine"]["threads"] == 2
+    assert "re-encoded" in steps["data"]["origin"]
+
+
 @pytest.mark.parametrize(("name", "framework", "seed"), RUNS)
 def test_the_numbers_of_a_run_fit_together(name, framework, seed):
     (run,) = (
