@@ -404,17 +404,20 @@ class Solver:
     def _take_stock(self, bar: Any) -> None:
         """Take accuracies, keep the best parameters, and after an epoch decay the rate."""
         averaged = self._average.applied() if self._average else nullcontext()
-        with _solver_state.all_or_nothing(self), averaged:
-            train_acc = self.check_accuracy(
-                self.X_train, self.y_train, self.num_train_samples
-            )
-            val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
-            epoch_ends = self.iteration % self.iterations_per_epoch == 0
-            is_best = val_acc > self.best_val_acc
-            if is_best:
-                bn_params = getattr(self.model, "bn_params", [])
-                best = copy.deepcopy((self.model.params, bn_params))
-            with uninterrupted():
+        with _solver_state.all_or_nothing(self):
+            with averaged:
+                train_acc = self.check_accuracy(
+                    self.X_train, self.y_train, self.num_train_samples
+                )
+                val_acc = self.check_accuracy(
+                    self.X_val, self.y_val, self.num_val_samples
+                )
+                epoch_ends = self.iteration % self.iterations_per_epoch == 0
+                is_best = val_acc > self.best_val_acc
+                if is_best:
+                    bn_params = getattr(self.model, "bn_params", [])
+                    best = copy.deepcopy((self.model.params, bn_params))
+            with uninterrupted():  # the network has its own weights back
                 self._stock_taken_at = self.iteration
                 self.train_acc_history.append(train_acc)
                 self.val_acc_history.append(val_acc)

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from test_checkpoints_attacked import GENERATORS, everything, fc, image_solver
 
-from nndl import _interrupts, _solver_state, cli
+from nndl import _interrupts, _solver_state, averaging, cli
 
 TESTS = Path(__file__).parent
 
@@ -68,6 +68,31 @@ def test_an_interrupted_training_goes_on_to_the_last_bit(name, times, monkeypatc
     assert interrupts > 10
     same = everything(solver) == everything(whole)
     assert same  # what pytest would say of the bytes is too long
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_network_that_is_just_getting_its_own_weights_back_gets_them(monkeypatch):
+    """Accuracies are those of the averaged weights, with which it must not go on."""
+    whole = image_solver(fc(normalization="batchnorm"), 4, averaging=0.9)
+    whole.train()
+
+    solver = image_solver(fc(normalization="batchnorm"), 4, averaging=0.9)
+    interrupts = []
+
+    def interrupted():
+        if len(interrupts) % 2 == 0:  # whoever tries again succeeds
+            interrupts.append(solver.iteration)
+            raise KeyboardInterrupt
+        interrupts.append(None)
+        return _interrupts.uninterrupted()
+
+    monkeypatch.setattr(averaging, "uninterrupted", interrupted)
+    while solver._unfinished or not interrupts:
+        with contextlib.suppress(KeyboardInterrupt):
+            solver.train()
+    assert len(interrupts) == 2 * len(solver.val_acc_history) > 4
+    same = everything(solver) == everything(whole)
+    assert same
 
 
 def test_real_interrupts_at_random_moments_change_no_bit(tmp_path):
