@@ -137,11 +137,24 @@ def addresses() -> list[str]:
 
 
 def modes(address: str) -> list[Mode]:
-    """How a page is looked at: listings of source code, which differ in nothing but the
-    code, only on a phone, where there is less room for it."""
+    """How a page is looked at. Listings of source code differ in nothing but the code:
+    some of them are, on a phone, where there is less room for it."""
+    if not address.startswith("_modules/"):
+        return MODES
     narrow = min(mode.width for mode in MODES)
-    listing = address.startswith("_modules/")
-    return [mode for mode in MODES if mode.width == narrow or not listing]
+    looked_at = address in extreme_listings()
+    return [mode for mode in MODES if looked_at and mode.width == narrow]
+
+
+@functools.cache
+def extreme_listings() -> set[str]:
+    """The listing with the longest name, that with the most code, and the list of all."""
+    listings = [page for page in addresses() if page.startswith("_modules/")]
+    if not listings:
+        return set()
+    longest = max(listings, key=len)
+    largest = max(listings, key=lambda page: (HTML / page).stat().st_size)
+    return {longest, largest, "_modules/index.html"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
