@@ -22,19 +22,30 @@ def parabola(config, budget, seed):
     return -(distance**2) + 0.1 * budget + 1e-3 * (seed % 1000) / 1000
 
 
+#: How many trials end while a search is held: with two workers, two more have begun.
+FREE = 7
+
+
 def told(config, budget, seed):
-    """The parabola, taking its time, and noting in a file each time that it begins."""
-    with open(config["file"], "a", encoding="utf-8") as file:
-        file.write(f"{seed} {budget} {os.getpid()}\n")
+    """The parabola, taking its time, and noting in a file each time that it begins.
+
+    All but the first of these trials wait while there is a file named "held".
+    """
+    mine, file = f"{seed} {budget} {os.getpid()}", Path(config["file"])
+    with file.open("a", encoding="utf-8") as notes:
+        notes.write(f"{mine}\n")
     time.sleep(config["seconds"])
+    if file.read_text("utf-8").splitlines().index(mine) >= FREE:
+        while file.with_name("held").exists():
+            time.sleep(0.01)
     return {"score": parabola(config, budget, seed), "budget": budget}
 
 
-def begun(file):
-    """Return the seed and the budget of each call of `told`."""
-    text = Path(file).read_text("utf-8") if Path(file).exists() else ""
-    lines = [line.split() for line in text.splitlines()]
-    return [(int(seed), int(budget)) for seed, budget, _ in lines]
+def begun(folder):
+    """Return the seed, the budget and the process of each call of `told`."""
+    path = Path(folder) / "begun"
+    text = path.read_text("utf-8") if path.exists() else ""
+    return [tuple(map(int, line.split())) for line in text.splitlines()]
 
 
 def in_trouble(config, budget, seed):

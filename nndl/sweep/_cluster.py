@@ -36,21 +36,22 @@ def existing(address: str) -> Iterator[Any]:
     """Connect to a scheduler, and yield the client."""
     from distributed import Client
 
-    try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
-    except OSError as error:
-        raise ConnectionError(
-            f"`scheduler` must be the address of a Dask scheduler, but none answers at {address} "
-            f"({error})."
-        ) from error
-    with client:
+    with _dask_logs(logging.WARNING):
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE)
-        except TimeoutError:
-            raise TimeoutError(
-                f"The scheduler at {address} has no workers; start some: dask worker {address}"
-            ) from None
-        yield client
+            client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        except OSError as error:
+            raise ConnectionError(
+                "`scheduler` must be the address of a Dask scheduler, but none answers at "
+                f"{address} ({error})."
+            ) from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=_PATIENCE)
+            except TimeoutError:
+                raise TimeoutError(
+                    f"The scheduler at {address} has no workers; start some: dask worker {address}"
+                ) from None
+            yield client
 
 
 @contextlib.contextmanager
@@ -69,6 +70,7 @@ def local(workers: int | None, threads_per_worker: int | None) -> Iterator[Any]:
     # A trial that has killed two workers is suspect: see `_search`.
     settings = {"distributed.scheduler.allowed-failures": 1}
     with (
+        _dask_logs(logging.CRITICAL),
         _environment(OPENBLAS_NUM_THREADS=str(kernel_threads(workers * threads))),
         dask.config.set(settings),
     ):
@@ -102,6 +104,28 @@ def _started(kind: Any, workers: int, threads: int) -> Any:
         )
     except RuntimeError as error:
         raise RuntimeError(f"No workers could be started: {error}") from None
+
+
+@contextlib.contextmanager
+def _dask_logs(least: int) -> Iterator[None]:
+    """Let Dask show only what is at least this serious: how workers come and go, and
+    which connections an interrupt cuts, a search says in its own words.
+
+    ``silence_logs`` alone ends before the cluster's last messages. A filter, unlike a
+    level, may be taken away in any order where searches overlap.
+    """
+
+    def serious(record: logging.LogRecord) -> bool:
+        return record.levelno >= least
+
+    handlers = list(logging.getLogger("distributed").handlers)
+    for handler in handlers:
+        handler.addFilter(serious)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(serious)
 
 
 def _kill_workers(cluster: Any) -> None:
