@@ -15,6 +15,7 @@ import time
 import tomllib
 from pathlib import Path
 
+import distributed
 import numpy as np
 import psutil
 import pytest
@@ -64,7 +65,10 @@ def dask_cluster(folder, workers):
             one = process(*command, "--nthreads", "1", stdout=quiet, stderr=quiet)
             started.append(one)
         until(lambda: file.read_text().endswith("}"))
-        yield json.loads(file.read_text())["address"], started[1:]
+        address = json.loads(file.read_text())["address"]
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=60)
+        yield address, started[1:]
     finally:
         end(started)
 
